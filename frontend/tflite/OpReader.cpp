@@ -88,7 +88,9 @@ std::optional<Scales> OpReader::scalesOf(int i) const {
   return hasInput(i) ? *readScales(inputTensor(i)) : std::nullopt;
 }
 
-std::optional<Scales> OpReader::outputScales(int i) const { return *readScales(outputTensor(i)); }
+std::optional<Scales> OpReader::outputScales(int i) const {
+  return hasOutput(i) ? *readScales(outputTensor(i)) : std::nullopt;
+}
 
 //===----------------------------------------------------------------------===//
 // Operands
@@ -111,8 +113,20 @@ Value OpReader::real(int i) {
   return scales && !failed() ? dequantized(value, *scales) : value;
 }
 
+DType OpReader::knownDType(const file::Tensor &tensor) {
+  DType dtype = dtypeOf(tensor.type());
+  if (dtype != DType::Undefined && dtype != DType::String)
+    return dtype;
+  unsupported(fmt::format("elements of type {}", file::EnumNameTensorType(tensor.type())));
+  return DType::Float32;
+}
+
 DType OpReader::inputDType(int i) {
-  return hasInput(i) ? dtypeOf(inputTensor(i).type()) : DType::Undefined;
+  return hasInput(i) ? knownDType(inputTensor(i)) : DType::Undefined;
+}
+
+DType OpReader::outputDType(int i) {
+  return hasOutput(i) ? knownDType(outputTensor(i)) : DType::Float32;
 }
 
 int64_t OpReader::rankOf(int i) {
@@ -168,18 +182,20 @@ static std::vector<int64_t> declaredDims(const file::Tensor &tensor) {
   return shape ? std::vector<int64_t>(shape->begin(), shape->end()) : std::vector<int64_t>();
 }
 
-std::vector<int64_t> OpReader::outputDims(int i) const { return declaredDims(outputTensor(i)); }
+std::vector<int64_t> OpReader::outputDims(int i) const {
+  return hasOutput(i) ? declaredDims(outputTensor(i)) : std::vector<int64_t>();
+}
 
 void OpReader::setStored(int i, Value value) {
-  if (!failed() && i < outputCount() && op.outputs()->Get(i) >= 0)
+  if (!failed() && hasOutput(i))
     graph.values[static_cast<size_t>(op.outputs()->Get(i))] = value;
 }
 
 void OpReader::setReal(int i, Value value) {
-  if (failed())
+  DType wanted = outputDType(i);
+  if (failed() || !hasOutput(i))
     return;
   std::optional<Scales> scales = outputScales(i);
-  DType wanted = outputDType(i);
   bool isReal = isFloat(frontend::dtypeOf(value));
   if (!scales || !isReal)
     return setStored(i, convert(*this, value, wanted));
@@ -197,6 +213,8 @@ bool OpReader::areAlike(int i, llvm::ArrayRef<int> inputs) const {
 
 void OpReader::setMoved(int i, llvm::ArrayRef<int> inputs,
                         const std::function<Value(llvm::ArrayRef<Value>)> &move) {
+  if (!hasOutput(i))
+    return;
   bool isStored = areAlike(i, inputs);
   llvm::SmallVector<Value> values;
   for (int input : inputs)

@@ -63,6 +63,7 @@ public:
   mlir::Value stored(int i);
   /// Floats: of a quantized tensor the numbers that it stands for, of others what is stored.
   mlir::Value real(int i);
+  /// An error, and float32, where Quern has no such elements.
   DType inputDType(int i);
   std::optional<nn::Shape> inputShape(int i) { return nn::shapeOf(stored(i)); }
   /// The rank of input `i`; Unsupported when it is unknown.
@@ -78,7 +79,9 @@ public:
 
   // Results.
   int outputCount() const { return op.outputs() ? static_cast<int>(op.outputs()->size()) : 0; }
-  DType outputDType(int i) const { return dtypeOf(outputTensor(i).type()); }
+  bool hasOutput(int i) const { return i < outputCount() && op.outputs()->Get(i) >= 0; }
+  /// As inputDType, of an output that is there.
+  DType outputDType(int i);
   std::optional<Scales> outputScales(int i) const;
   /// The shape that the file says that output `i` has; -1 for sizes that may change.
   std::vector<int64_t> outputDims(int i) const;
@@ -127,6 +130,7 @@ public:
 private:
   const file::Tensor &inputTensor(int i) const { return graph.view.tensor(op.inputs()->Get(i)); }
   const file::Tensor &outputTensor(int i) const { return graph.view.tensor(op.outputs()->Get(i)); }
+  DType knownDType(const file::Tensor &tensor);
   bool isValid(const std::function<bool(flatbuffers::Verifier &)> &verify) const;
   mlir::Value dequantized(mlir::Value value, const Scales &scales);
   mlir::Value scaleConstant(const Scales &scales);

@@ -168,8 +168,9 @@ Status ModelImport::importOp(SubgraphImport &graph, const file::Operator &op,
   for (int i = 0; i < row->minInputs; ++i)
     if (row->maxInputs != kAnyNumber && !reader.hasInput(i))
       return invalidModel(fmt::format("input {} is left out", i)).withContext(where);
-  if (reader.outputCount() < row->minOutputs)
-    return invalidModel("has no output").withContext(where);
+  for (int i = 0; i < row->minOutputs; ++i)
+    if (!reader.hasOutput(i))
+      return invalidModel(fmt::format("output {} is left out", i)).withContext(where);
   QUERN_TRY(importConstants(graph, op).withContext(where));
   row->import(reader);
   return reader.status().withContext(where);

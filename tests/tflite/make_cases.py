@@ -146,6 +146,14 @@ def custom(name, options, shapes, results):
     return model.content()
 
 
+def tanh(change):
+    """A TANH whose tensors and op are changed."""
+    model = compare_ops.Model()
+    model.op("TANH", [model.input(np.zeros(3, np.float32))], [model.tensor([3], np.float32)])
+    change(model)
+    return model.content()
+
+
 def detection(**changes):
     options = {"max_detections": 3, "max_classes_per_detection": 1, "num_classes": 2,
                "nms_iou_threshold": 0.5, "nms_score_threshold": 0.0, "y_scale": 1.0, "x_scale": 1.0,
@@ -159,7 +167,10 @@ def argmax_pool(*fields):
                   [(1, 4, 4, 1)], [(1, 2, 2, 1)] * 2)
 
 
-REFUSED = {"custom": lambda: custom("MyOp", b"options", [(1, 2)], [(1, 2)]),
+REFUSED = {"complex": lambda: tanh(lambda model: setattr(
+               model.tensors[1], "type", schema.TensorType.COMPLEX64)),
+           "left_out": lambda: tanh(lambda model: setattr(model.ops[0], "outputs", [-1])),
+           "custom": lambda: custom("MyOp", b"options", [(1, 2)], [(1, 2)]),
            "detection_damaged": lambda: custom(
                "TFLite_Detection_PostProcess", b"max_detections",
                [(1, 2, 4), (1, 2, 2), (2, 4)], [(1, 3, 4), (1, 3), (1, 3), (1,)]),

@@ -3,18 +3,19 @@
 //   mutated-models FOLDER REGEX COUNT [SEED] [KEEP]
 //
 // The cases beneath FOLDER whose names match REGEX are the models that are damaged,
-// COUNT times. All are imported, many into one context, for making one takes longer than
-// importing; one in kRunOneIn is loaded and run, some of these with both backends, whose
-// answers must agree. A child process does it, so that a signal, a loop without
-// end or memory without bound ends the child only: such a mutant is counted, named and
-// written into the folder KEEP. Exit code 1 when there was one.
+// COUNT times: folders with a model.onnx, and files of TensorFlow Lite. All are imported, many into
+// one context, for making one takes longer than importing; one in kRunOneIn is loaded and run, some
+// of these with both backends, whose answers must agree. A child process does it, so that a signal,
+// a loop without end or memory without bound ends the child only: such a mutant is counted, named
+// and written into the folder KEEP. Exit code 1 when there was one.
 //
 //===----------------------------------------------------------------------===//
-#include "frontend/onnx/OnnxImporter.h"
+#include "api/Frontend.h"
 #include "ir/OwnedModule.h"
 #include "quern/Model.h"
 #include "tests/FloatElement.h"
 #include "tests/tools/ModelMutation.h"
+#include "tests/tools/TfliteMutation.h"
 #include "tools/quern/InputTensors.h"
 
 #include <sys/mman.h>
@@ -42,15 +43,18 @@ using Clock = std::chrono::steady_clock;
 
 namespace {
 constexpr uint64_t kRunOneIn = 8, kNativeOneIn = 64, kImportsPerContext = 100;
-constexpr auto kDeadline = std::chrono::seconds(10);
+constexpr auto kDeadline = std::chrono::seconds(2);
 /// Of the child's CPU time, for the machine may be busy; what waits for itself uses none.
 constexpr int64_t kHangMs = 30'000, kSlowMs = 3'000;
 constexpr int64_t kStuckMs = 600'000;
-constexpr uintmax_t kSmallFile = 64 << 10;
+constexpr uintmax_t kSmallFile = 64 << 10, kSmallTfliteFile = 4 << 20;
 
 struct Seed {
-  fs::path folder;
+  /// A folder, of a model of TensorFlow Lite its file.
+  fs::path path;
   std::string bytes;
+
+  bool isTflite() const { return path.extension() == ".tflite"; }
 };
 
 /// What the child says of itself; the parent reads it after the child's end, too.
@@ -85,16 +89,18 @@ std::vector<Seed> findSeeds(const fs::path &root, const std::string &pattern) {
   std::vector<Seed> seeds;
   std::regex wanted(pattern);
   for (const auto &entry : fs::recursive_directory_iterator(root)) {
-    if (entry.path().filename() != "model.onnx" || entry.file_size() > kSmallFile)
+    bool isTflite = entry.path().extension() == ".tflite";
+    if ((!isTflite && entry.path().filename() != "model.onnx") ||
+        entry.file_size() > (isTflite ? kSmallTfliteFile : kSmallFile))
       continue;
-    fs::path folder = entry.path().parent_path();
-    if (!std::regex_search(folder.filename().string(), wanted))
+    fs::path path = isTflite ? entry.path() : entry.path().parent_path();
+    if (!std::regex_search(path.filename().string(), wanted))
       continue;
     std::ifstream file(entry.path(), std::ios::binary);
-    seeds.push_back({folder, std::string(std::istreambuf_iterator<char>(file), {})});
+    seeds.push_back({path, std::string(std::istreambuf_iterator<char>(file), {})});
   }
   std::sort(seeds.begin(), seeds.end(),
-            [](const Seed &a, const Seed &b) { return a.folder < b.folder; });
+            [](const Seed &a, const Seed &b) { return a.path < b.path; });
   return seeds;
 }
 
@@ -104,23 +110,26 @@ const Seed &seedOf(const Run &run, uint64_t index) { return run.seeds[index % ru
 std::string mutantOf(const Run &run, uint64_t index) {
   constexpr uint64_t kMostSystematic = 100;
   uint64_t round = index / run.seeds.size();
-  if (round < kMostSystematic)
-    if (auto mutant = systematicMutant(seedOf(run, index).bytes, round))
-      return std::move(*mutant);
   std::mt19937 random(static_cast<uint32_t>(run.seed * 1000003 + index));
   const std::string &bytes = seedOf(run, index).bytes;
+  if (seedOf(run, index).isTflite())
+    return mutateTflite(bytes, random);
+  if (round < kMostSystematic)
+    if (auto mutant = systematicMutant(bytes, round))
+      return std::move(*mutant);
   return random() % 8 == 0 ? mutateBytes(bytes, random) : run.mutation.mutate(bytes, random);
 }
 
 void report(const Run &run, uint64_t index, const std::string &what) {
   std::string name = std::to_string(run.seed) + "-" + std::to_string(index);
-  std::printf("%s (%s): %s\n", name.c_str(), seedOf(run, index).folder.filename().c_str(),
+  std::printf("%s (%s): %s\n", name.c_str(), seedOf(run, index).path.filename().c_str(),
               what.c_str());
   std::fflush(stdout);
   if (run.keep.empty())
     return;
   fs::create_directories(run.keep);
-  std::ofstream(run.keep / (name + ".onnx"), std::ios::binary) << mutantOf(run, index);
+  name += seedOf(run, index).isTflite() ? ".tflite" : ".onnx";
+  std::ofstream(run.keep / name, std::ios::binary) << mutantOf(run, index);
 }
 
 //===----------------------------------------------------------------------===//
@@ -137,9 +146,11 @@ Limits smallLimits() {
 }
 
 /// The case's own inputs, or random ones where they do not fit any more.
-Expected<std::vector<AnyValue>> inputsFor(const Model &model, const fs::path &folder) {
+Expected<std::vector<AnyValue>> inputsFor(const Model &model, const Seed &seed) {
   const OutputStyle quiet = {.verbosity = -1, .color = "never", .jsonPath = {}};
-  fs::path data = folder / "test_data_set_0";
+  if (seed.isTflite())
+    return makeInputs(model.inputs(), {}, MissingInputs::Random, quiet, smallLimits());
+  fs::path data = seed.path / "test_data_set_0";
   InputOptions given;
   given.given = {data.string()};
   auto inputs = makeInputs(model.inputs(), given, MissingInputs::Random, quiet, smallLimits());
@@ -164,8 +175,9 @@ Expected<std::vector<AnyValue>> runWith(const Model &model, Backend backend, int
 }
 
 /// Whether two tensors are as good as equal; floats with much room, for nothing is
-/// known of the model.
-bool alike(const Tensor &a, const Tensor &b) {
+/// known of the model. Where integers are `rounded` real numbers, what was one step apart may be
+/// any number of steps apart in the end.
+bool alike(const Tensor &a, const Tensor &b, bool rounded) {
   if (a.isPresent() != b.isPresent())
     return false;
   if (!a.isPresent())
@@ -174,6 +186,8 @@ bool alike(const Tensor &a, const Tensor &b) {
     return false;
   if (a.dtype() == DType::String)
     return std::ranges::equal(a.elementsAs<std::string>(), b.elementsAs<std::string>());
+  if (rounded && !isFloat(a.dtype()) && dtypeBits(a.dtype()) <= 16)
+    return true;
   if (dtypeBits(a.dtype()) < 16 || !isFloat(a.dtype()))
     return a.numBytes() == 0 ||
            std::memcmp(a.rawData(), b.rawData(), static_cast<size_t>(a.numBytes())) == 0;
@@ -192,7 +206,7 @@ bool alike(const Tensor &a, const Tensor &b) {
 
 /// What two backends disagree about; empty when they do not.
 std::string disagreement(const Expected<std::vector<AnyValue>> &a,
-                         const Expected<std::vector<AnyValue>> &b) {
+                         const Expected<std::vector<AnyValue>> &b, bool rounded) {
   auto isLimit = [](const Expected<std::vector<AnyValue>> &e) {
     return !e && e.status().code() == StatusCode::ResourceLimit;
   };
@@ -206,7 +220,7 @@ std::string disagreement(const Expected<std::vector<AnyValue>> &a,
     return {};
   for (size_t i = 0; i < a->size(); ++i) {
     const Tensor *x = (*a)[i].asTensor(), *y = (*b)[i].asTensor();
-    if ((x == nullptr) != (y == nullptr) || (x && !alike(*x, *y)))
+    if ((x == nullptr) != (y == nullptr) || (x && !alike(*x, *y, rounded)))
       return "output " + std::to_string(i) + " differs";
   }
   return {};
@@ -224,8 +238,11 @@ std::string importOnly(const Run &run, const ModelBytes &file) {
   static uint64_t imports = 0;
   if (++imports % kImportsPerContext == 0)
     shared = nn::OwnedModule::create();
-  auto module = quern::onnx::importOnnxBytes(file.bytes, file.name, *shared.context,
-                                             {smallLimits()}, file.owner);
+  const Frontend &frontend = frontendOf(file.bytes);
+  if (auto facts = frontend.inspectBytes(file.bytes, smallLimits()); !facts)
+    if (std::string wrong = internalFault(facts.status()); !wrong.empty())
+      return "inspect: " + wrong;
+  auto module = frontend.loadBytes(file, *shared.context, smallLimits());
   if (!module)
     return internalFault(module.status());
   ++run.progress->loaded;
@@ -242,7 +259,7 @@ std::string handle(const Run &run, uint64_t index) {
   if (!model)
     return internalFault(model.status());
   ++run.progress->loaded;
-  auto inputs = inputsFor(*model, seedOf(run, index).folder);
+  auto inputs = inputsFor(*model, seedOf(run, index));
   if (!inputs)
     return {};
   auto wanted = runWith(*model, Backend::Interpreter, 3, *inputs);
@@ -255,7 +272,7 @@ std::string handle(const Run &run, uint64_t index) {
     run.progress->compiled += found ? 1 : 0;
     wrong = internalFault(found.status());
     if (wrong.empty())
-      wrong = disagreement(wanted, found);
+      wrong = disagreement(wanted, found, seedOf(run, index).isTflite());
     if (!wrong.empty())
       return "-O" + std::to_string(level) + " " + wrong;
   }

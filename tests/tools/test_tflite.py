@@ -92,6 +92,8 @@ class Tflite(CliTest):
                 ("counting", UNSUPPORTED, ["node 'ASSIGN_VARIABLE#2' (ASSIGN_VARIABLE): a variable that keeps",
                                            "convert a model that has this state as an input"]),
                 ("recursive", INVALID_MODEL, "(WHILE): subgraph 0 calls itself"),
+                ("complex", UNSUPPORTED, "node 't1' (TANH): elements of type Complex64"),
+                ("left_out", INVALID_MODEL, "node 'TANH' (TANH): output 0 is left out"),
                 ("custom", UNSUPPORTED, "node 't1' (custom op 'MyOp'): this op is not supported")):
             self.fails(code, "run", CASES.parent / "refused" / f"{name}.tflite", says=says)
 
