@@ -165,8 +165,9 @@ Status ModelImport::importOp(SubgraphImport &graph, const file::Operator &op,
   OpReader reader(graph, op, frontend::namedLocation(state.builder, label));
   if (reader.inputCount() < row->minInputs || reader.inputCount() > row->maxInputs)
     return invalidModel(fmt::format("has {} inputs", reader.inputCount())).withContext(where);
-  for (int i = 0; i < row->minInputs; ++i)
-    if (row->maxInputs != kAnyNumber && !reader.hasInput(i))
+  int needed = row->maxInputs == kAnyNumber ? reader.inputCount() : row->minInputs;
+  for (int i = 0; i < needed; ++i)
+    if (!reader.hasInput(i))
       return invalidModel(fmt::format("input {} is left out", i)).withContext(where);
   for (int i = 0; i < row->minOutputs; ++i)
     if (!reader.hasOutput(i))

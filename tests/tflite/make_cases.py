@@ -146,10 +146,10 @@ def custom(name, options, shapes, results):
     return model.content()
 
 
-def tanh(change):
-    """A TANH whose tensors and op are changed."""
+def changed(change, name="TANH"):
+    """An op of one tensor; tensors and op are changed."""
     model = compare_ops.Model()
-    model.op("TANH", [model.input(np.zeros(3, np.float32))], [model.tensor([3], np.float32)])
+    model.op(name, [model.input(np.zeros(3, np.float32))], [model.tensor([3], np.float32)])
     change(model)
     return model.content()
 
@@ -167,9 +167,11 @@ def argmax_pool(*fields):
                   [(1, 4, 4, 1)], [(1, 2, 2, 1)] * 2)
 
 
-REFUSED = {"complex": lambda: tanh(lambda model: setattr(
+REFUSED = {"complex": lambda: changed(lambda model: setattr(
                model.tensors[1], "type", schema.TensorType.COMPLEX64)),
-           "left_out": lambda: tanh(lambda model: setattr(model.ops[0], "outputs", [-1])),
+           "left_out": lambda: changed(lambda model: setattr(model.ops[0], "outputs", [-1])),
+           "left_out_input": lambda: changed(
+               lambda model: setattr(model.ops[0], "inputs", [0, -1]), "CONCATENATION"),
            "custom": lambda: custom("MyOp", b"options", [(1, 2)], [(1, 2)]),
            "detection_damaged": lambda: custom(
                "TFLite_Detection_PostProcess", b"max_detections",

@@ -94,6 +94,7 @@ class Tflite(CliTest):
                 ("recursive", INVALID_MODEL, "(WHILE): subgraph 0 calls itself"),
                 ("complex", UNSUPPORTED, "node 't1' (TANH): elements of type Complex64"),
                 ("left_out", INVALID_MODEL, "node 'TANH' (TANH): output 0 is left out"),
+                ("left_out_input", INVALID_MODEL, "(CONCATENATION): input 1 is left out"),
                 ("custom", UNSUPPORTED, "node 't1' (custom op 'MyOp'): this op is not supported")):
             self.fails(code, "run", CASES.parent / "refused" / f"{name}.tflite", says=says)
 
