@@ -205,7 +205,7 @@ void OpReader::setReal(int i, Value value) {
 }
 
 bool OpReader::areAlike(int i, llvm::ArrayRef<int> inputs) const {
-  return llvm::all_of(inputs, [&](int input) {
+  return hasOutput(i) && llvm::all_of(inputs, [&](int input) {
     return hasInput(input) && scalesOf(input) == outputScales(i) &&
            inputTensor(input).type() == outputTensor(i).type();
   });

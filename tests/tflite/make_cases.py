@@ -20,6 +20,7 @@ from ai_edge_litert import schema_py_generated as schema
 from flatbuffers import flexbuffers
 
 import compare_ops
+from drawn.model import options
 from converting import answers, convert
 
 FOLDER = pathlib.Path(__file__).parent / "cases"
@@ -105,6 +106,17 @@ KINDS = {gru: ("f32",), lstm: ("f32",), mlp: ("f32", "f16", "int8"), cnn: ("f32"
          unet: ("f32", "int8"), conv1d: ("f32",), attention: ("f32",)}
 
 
+def split():
+    """Into two parts, of which the second is left out."""
+    model = compare_ops.Model()
+    x = np.arange(4, dtype=np.float32)
+    model.op("SPLIT", [model.constant(0), model.input(x)], [model.tensor([2], np.float32)],
+             options("SplitOptions", numSplits=2))
+    model.ops[0].outputs = [*model.ops[0].outputs, -1]
+    model.known = {"t2": x[:2]}
+    return model
+
+
 # Single ops, as compare_ops.py draws them: the name of the op and a seed.
 OPS = {"lstm_peepholes": ("UNIDIRECTIONAL_SEQUENCE_LSTM", 500332),
        "lstm_norms": ("UNIDIRECTIONAL_SEQUENCE_LSTM", 500334),
@@ -115,7 +127,8 @@ OPS = {"lstm_peepholes": ("UNIDIRECTIONAL_SEQUENCE_LSTM", 500332),
        "detection_bytes": ("TFLite_Detection_PostProcess", 700037),
        "argmax_pool": ("MaxPoolingWithArgmax2D", 1),
        "max_unpooling": ("MaxUnpooling2D", 1),
-       "transpose_conv_bias": ("Convolution2DTransposeBias", 1)}
+       "transpose_conv_bias": ("Convolution2DTransposeBias", 1),
+       "split_left_out": split}
 
 
 def convert_function(name):
@@ -230,9 +243,9 @@ def main(wanted):
         if not wanted or name in wanted:
             REFUSED_FOLDER.mkdir(exist_ok=True)
             (REFUSED_FOLDER / f"{name}.tflite").write_bytes(make())
-    for name, (op, seed) in OPS.items():
+    for name, made in OPS.items():
         if not wanted or name in wanted:
-            model = compare_ops.one_op(op, seed)
+            model = made() if callable(made) else compare_ops.one_op(*made)
             arrays = {"in:" + key: value for key, value in model.feed.items()}
             results = compare_ops.expected(model)
             model.said(results)
