@@ -16,8 +16,8 @@ HostCpu quern::describeHostCpu() {
   HostCpu host;
   host.llvmVersion = LLVM_VERSION_STRING;
   host.triple = llvm::sys::getProcessTriple();
-  host.name = llvm::sys::getHostCPUName().str();
   llvm::StringMap<bool> features = llvm::sys::getHostCPUFeatures();
+  host.name = native::nameByFeatures(llvm::sys::getHostCPUName().str(), features);
   for (const auto &feature : features)
     if (feature.getValue())
       host.features.push_back(feature.getKey().str());

@@ -133,10 +133,11 @@ void quern::native::expectClose(const Tensor &found, const Tensor &wanted, doubl
 
 std::shared_ptr<LinkedKernels> quern::native::kernelsFor(const std::string &target) {
   static std::map<std::string, std::shared_ptr<LinkedKernels>> kernels;
-  std::shared_ptr<LinkedKernels> &known = kernels[target];
+  // "host" has more features while some are emulated.
+  Target resolved = resolveTarget(target).take();
+  std::shared_ptr<LinkedKernels> &known = kernels[target + resolved.features];
   if (!known)
-    known = std::make_shared<LinkedKernels>(
-        std::make_shared<KernelStore>(resolveTarget(target).take()));
+    known = std::make_shared<LinkedKernels>(std::make_shared<KernelStore>(resolved));
   return known;
 }
 

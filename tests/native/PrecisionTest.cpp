@@ -287,6 +287,61 @@ TEST(PrecisionTest, NativeCodeKeepsWhatWinogradIsFasterAt) {
       << "tiles of matrices are faster still";
 }
 
+namespace {
+/// Whether `cpu` computes the one op of a graph in float32.
+bool staysFloat32(const Graph &graph, const char *cpu) {
+  NativePrecision policy(resolveTarget(cpu, "x86_64-linux-gnu").take());
+  mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
+  auto module = graph.parse(context);
+  bool refused = false;
+  module->walk([&](mlir::Operation *op) {
+    if (passes::sumsFloat32(op))
+      refused = policy.refuse(op).has_value();
+  });
+  return refused;
+}
+} // namespace
+
+// Intel's vectors multiply pairs of bfloat16 at half the rate of float32: there tiles of matrices
+// multiply, or few rows wait for weights from memory.
+TEST(PrecisionTest, SlowPairsStayFloat32) {
+  auto product = [](const char *a, const char *b) {
+    Graph graph;
+    graph.output(graph.op("nn.matmul", {graph.input(a), graph.weight(b)}));
+    return graph;
+  };
+  auto conv = [](const char *image, const char *weights, int group, int pad) {
+    Graph graph;
+    graph.output(graph.op("nn.conv", {graph.input(image), graph.weight(weights), graph.none()},
+                          fmt::format("strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, "
+                                      "pads = array<i64: {0}, {0}, {0}, {0}>, group = {1}",
+                                      pad, group)));
+    return graph;
+  };
+  struct Case {
+    Graph graph;
+    /// On CPUs with tiles, and on those without; all are bfloat16 where pairs are fast.
+    bool tiled, plain;
+    const char *what;
+  };
+  Case cases[] = {
+      {product("64x256xf32", "256x64xf32"), false, true, "many rows"},
+      {product("?x256xf32", "256x64xf32"), false, true, "rows that only a run tells"},
+      {product("1x1x256xf32", "256x64xf32"), false, false, "a row waits for weights"},
+      {product("64x8xf32", "8x64xf32"), false, true, "one short step"},
+      {conv("1x64x14x14xf32", "64x64x1x1xf32", 1, 0), false, true, "filled blocks"},
+      {conv("1x64x14x14xf32", "64x1x3x3xf32", 64, 1), false, false, "depthwise"},
+      {conv("1x24x14x14xf32", "32x24x1x1xf32", 1, 0), true, true, "half a block is left"},
+      {conv("1x128x14x14xf32", "128x32x1x1xf32", 4, 0), false, true, "groups"},
+  };
+  for (const Case &each : cases) {
+    SCOPED_TRACE(each.what);
+    EXPECT_FALSE(staysFloat32(each.graph, "znver4"));
+    EXPECT_EQ(staysFloat32(each.graph, "graniterapids"), each.tiled);
+    EXPECT_EQ(staysFloat32(each.graph, "cooperlake"), each.plain);
+  }
+}
+
 // Factors that only a run tells, of odd depth, in batches.
 TEST(PrecisionTest, ComputedFactors) {
   Graph graph;

@@ -2,6 +2,7 @@
 #include "backends/native/target/CpuFeatures.h"
 #include "tests/native/GraphCheck.h"
 
+#include "llvm/ADT/StringMap.h"
 #include "llvm/Target/TargetMachine.h"
 
 using namespace quern;
@@ -31,6 +32,25 @@ TEST(TargetTest, ResolvesNames) {
   ASSERT_TRUE(host && unnamed);
   EXPECT_EQ(host->cpu, unnamed->cpu);
   EXPECT_TRUE(createTargetMachine(*host));
+}
+
+// Hypervisors give the model of one CPU and the instruction sets of another.
+TEST(TargetTest, FeaturesTellTheCpu) {
+  llvm::StringMap<bool> features;
+  EXPECT_EQ(nameByFeatures("rocketlake", features), "rocketlake");
+  for (const char *name : {"amx-bf16", "avx512bf16", "avx512fp16"})
+    features[name] = true;
+  EXPECT_EQ(nameByFeatures("rocketlake", features), "sapphirerapids");
+  EXPECT_EQ(nameByFeatures("sapphirerapids", features), "sapphirerapids");
+  EXPECT_EQ(nameByFeatures("graniterapids", features), "graniterapids");
+  features["prefetchi"] = false;
+  EXPECT_EQ(nameByFeatures("icelake-server", features), "sapphirerapids");
+  features["prefetchi"] = true;
+  EXPECT_EQ(nameByFeatures("rocketlake", features), "graniterapids");
+  EXPECT_EQ(nameByFeatures("graniterapids-d", features), "graniterapids-d");
+  // What tests emulate, or a CPU without AVX-512 for float16 has, is not enough.
+  features["avx512fp16"] = false;
+  EXPECT_EQ(nameByFeatures("znver5", features), "znver5");
 }
 
 TEST(TargetTest, ResolvesOtherMachines) {

@@ -15,7 +15,6 @@
 #include "backends/native/kernels/RecurrentKernel.h"
 #include "backends/native/kernels/ReduceKernel.h"
 #include "backends/native/kernels/SoftmaxKernel.h"
-#include "backends/native/kernels/TiledDotKernel.h"
 #include "runtime/values/CeilDiv.h"
 
 #include "llvm/ADT/StringSwitch.h"
@@ -255,21 +254,6 @@ static StepEstimate estimateRecurrent(const RecurrentSpec &spec, const Pass &pas
   return pass.of(steps * (products + cells + kOfStep));
 }
 
-/// Tiles of matrices, at a share of their peak.
-static StepEstimate estimateTiledDot(const TiledDotSpec &spec, const Pass &pass) {
-  auto dims = dimsOf<TiledDotDims>(pass.step);
-  double steps = 1;
-  for (size_t i = 0; i < spec.dot.tile.levels.size(); ++i)
-    steps *= double(dims.dot.levels[i].trip);
-  // A tile of 16 columns takes a cycle for each row.
-  double rows = double(dims.firstRows + dims.secondRows);
-  double columnTiles = double(spec.dot.tile.vectors);
-  constexpr double kOfTile = 300;
-  double units = pass.tasks() * double(dims.dot.linesPerChunk);
-  double tiles = units * double(std::max<int64_t>(dims.tilesOfLine, 1));
-  return pass.of(tiles * (steps * rows * columnTiles + kOfTile), 0.9);
-}
-
 //===----------------------------------------------------------------------===//
 // Families
 //===----------------------------------------------------------------------===//
@@ -289,6 +273,9 @@ static std::optional<StepEstimate> estimateIf(const Pass &pass) {
 
 static StepEstimate estimateDotStep(const DotSpec &spec, const Pass &pass) {
   return estimateDot(spec, dimsOf<DotDims>(pass.step), pass.step.tasks, pass.target);
+}
+static StepEstimate estimateTiledStep(const TiledDotSpec &spec, const Pass &pass) {
+  return estimateTiledDot(spec, dimsOf<TiledDotDims>(pass.step), pass.step.tasks, pass.target);
 }
 static StepEstimate estimateWinogradStep(const WinogradSpec &spec, const Pass &pass) {
   return estimateWinograd(spec, dimsOf<WinogradDims>(pass.step), pass.target);
@@ -312,7 +299,7 @@ StepEstimate native::estimateStep(const LoweredStep &step, const StepCost &probl
       estimateIf<SoftmaxSpec, estimateSoftmax>,
       estimateIf<IndexedSpec, estimateIndexed>,
       estimateIf<RecurrentSpec, estimateRecurrent>,
-      estimateIf<TiledDotSpec, estimateTiledDot>,
+      estimateIf<TiledDotSpec, estimateTiledStep>,
       estimateIf<InstanceNormSpec, estimateInstanceNorm>,
       estimateIf<LrnSpec, estimateLrn>,
   };

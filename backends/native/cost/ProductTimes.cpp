@@ -56,6 +56,9 @@ StepEstimate native::estimateDot(const DotSpec &spec, const DotDims &dims, int64
   double steps = stepsAlongK(spec, dims), loops = innerLoops(spec, dims);
   double parts =
       double(chooseEngine(target, spec.tile.types, spec.tile.group, spec.tile.lanes).parts);
+  // As long as several of float32, where pairs of bfloat16 take so long.
+  if (spec.tile.group > 1 && spec.tile.types.a == DType::BFloat16 && target.has(Isa::Bf16Dot))
+    parts /= rates.pairsPerProduct;
   double vectors = double(spec.tile.vectors), line = kOfLine;
   double ofVector = kOfVector + cyclesOf(spec.epilogue.program);
   for (size_t i = 0; i < spec.heights.size(); ++i) {
@@ -68,6 +71,27 @@ StepEstimate native::estimateDot(const DotSpec &spec, const DotDims &dims, int64
   constexpr double kExposed = 0.9, kExposedAhead = 0.35;
   return {kCallNanoseconds + rates.nanoseconds(lines * line),
           spec.tile.linesAhead > 0 ? kExposedAhead : kExposed};
+}
+
+//===----------------------------------------------------------------------===//
+// Tiles of matrices
+//===----------------------------------------------------------------------===//
+
+StepEstimate native::estimateTiledDot(const TiledDotSpec &spec, const TiledDotDims &dims,
+                                      int64_t tasks, const Target &target) {
+  CpuRates rates = ratesOf(target);
+  double steps = double(dims.leftOver > 0), whole = 1;
+  for (size_t i = 0; i < spec.dot.tile.levels.size(); ++i)
+    whole *= double(dims.dot.levels[i].trip);
+  steps += whole;
+  // A tile of 16 columns takes a cycle for each row, but not less than its loads.
+  constexpr double kLoads = 12, kOfTile = 100, kOfVector = 1.5;
+  double rows = double(dims.firstRows + dims.secondRows), vectors = double(spec.dot.tile.vectors);
+  double ofVector = kOfVector + cyclesOf(spec.dot.epilogue.program);
+  double units = double(tasks) / double(dims.dot.lineChunks) * double(dims.dot.lines);
+  double tiles = units * double(std::max<int64_t>(dims.tilesOfLine, 1));
+  double tile = vectors * (steps * std::max(rows, kLoads) + rows * ofVector) + kOfTile;
+  return {kCallNanoseconds + rates.nanoseconds(tiles * tile), 0.9};
 }
 
 //===----------------------------------------------------------------------===//

@@ -12,6 +12,7 @@
 #pragma once
 
 #include "backends/native/kernels/DotKernel.h"
+#include "backends/native/kernels/TiledDotKernel.h"
 #include "backends/native/kernels/WinogradKernel.h"
 #include "backends/native/target/CpuRates.h"
 #include "backends/plan/StepEstimate.h"
@@ -31,6 +32,8 @@ double nanosecondsToMove(double bytes, double distance, const CpuRates &rates);
 /// The estimate of a step that multiplies.
 StepEstimate estimateDot(const DotSpec &spec, const DotDims &dims, int64_t tasks,
                          const Target &target);
+StepEstimate estimateTiledDot(const TiledDotSpec &spec, const TiledDotDims &dims, int64_t tasks,
+                              const Target &target);
 StepEstimate estimateWinograd(const WinogradSpec &spec, const WinogradDims &dims,
                               const Target &target);
 

@@ -8,6 +8,7 @@
 #include "backends/native/kernels/AttentionTask.h"
 #include "backends/native/kernels/DotMicroKernel.h"
 #include "backends/native/kernels/RowReduction.h"
+#include "backends/native/kernels/TileUnit.h"
 #include "ir/ScalarEmitter.h"
 
 #include <functional>
@@ -22,10 +23,13 @@ public:
   AttentionEmitter(KernelBuilder &kb, const AttentionSpec &spec)
       : kb(kb), spec(spec), dtype(spec.dtype), lanes(spec.lanes), group(spec.types().group()),
         optional(spec), sizePadded(alignUp(kb.dim(&AttentionDims::size), lanes * group)),
-        valuePadded(alignUp(kb.dim(&AttentionDims::valueSize), spec.valueVectors * lanes)) {}
+        valuePadded(alignUp(kb.dim(&AttentionDims::valueSize), spec.valueVectors * lanes)),
+        unit(kb, factorTypes) {}
 
   void emit() {
     kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](Value task) { emitTask(task); });
+    if (spec.tiled)
+      unit.release();
   }
 
 private:
@@ -70,6 +74,7 @@ private:
   Value groupAt(Value pointer, Value active, Value second, Value activeSecond);
   void copyRowOfValues(Value from, Value to, const Block &block, Value key);
   ValueRows copyValues(const Block &block);
+  void clearValuesPast(Value keyCount, Value values);
 
   // A block.
   void emitScores(const Block &block);
@@ -85,6 +90,21 @@ private:
   void forEachTile(const Task &task, TileHeights heights,
                    const std::function<void(int64_t height, Value firstRow)> &body);
   DotTile tileOf(int64_t vectors) const;
+  /// Turns the scores of the rows [from, to) into weights.
+  void weighRows(const Block &block, Value from, Value to);
+  /// Where the scores of a row end: what lies past the last key has no weight.
+  Value endOfScores(const Block &block) {
+    return alignUp(block.keyCount, spec.tiled ? AttentionSpec::kTileKeys : lanes);
+  }
+
+  // Tiles of matrices.
+  void configureTiles(const Task &task);
+  void multiplyPair(const PairOfTiles &a, const PairOfTiles &b);
+  void scoreTiles(const Block &block, Value row);
+  void addTilesOfValues(const Block &block, Value row);
+  void emitSlabs(const Block &block);
+  /// exp(score - base), of which the bits of bfloat16 count; 0 of minus infinity, NaN of NaN.
+  Value weightOfBf16(Value score, Value base);
 
   // Memory.
   Value stride(OperandStrides of, Axis axis) { return kb.dim(dimIndex(of) + axis); }
@@ -128,6 +148,8 @@ private:
   const OptionalBuffers optional;
   /// The sizes of a key and of a value in whole vectors and tiles.
   const Value sizePadded, valuePadded;
+  const DotTypes factorTypes = spec.types();
+  TileUnit unit;
 };
 
 } // namespace quern::native::attention

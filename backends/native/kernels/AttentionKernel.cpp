@@ -60,8 +60,11 @@ Scratch AttentionEmitter::placeScratch() {
   Scratch memory;
   memory.keys = takeOf(spec.factors, kb.mul(sizePadded, AttentionSpec::kBlock));
   memory.values = takeOf(spec.factors, kb.mul(valuePadded, AttentionSpec::kBlock));
-  memory.scores = take(kb.mul(rows, AttentionSpec::kBlock));
-  memory.sums = take(kb.mul(rows, valuePadded));
+  Value rowsOfTiles = spec.tiled ? alignUp(rows, AttentionSpec::kTileRows) : rows;
+  memory.scores = take(kb.mul(rowsOfTiles, AttentionSpec::kBlock));
+  memory.sums = take(kb.mul(rowsOfTiles, valuePadded));
+  if (spec.tiled)
+    memory.tileSums = take(kb.index(AttentionSpec::kTileRows * 2 * lanes));
   Value states = alignUp(rows, lanes);
   for (Value *state : {&memory.largest, &memory.bases, &memory.factors, &memory.maskLargest})
     *state = take(states);
@@ -126,6 +129,8 @@ void AttentionEmitter::emitTask(Value number) {
   placeOperands(task, zero);
   limitKeys(task);
   startRows(task);
+  if (spec.tiled)
+    configureTiles(task);
   kb.forLoop(zero, task.seenKeys, AttentionSpec::kBlock, [&](Value begin) {
     Value keyCount = kb.minSigned(kb.sub(task.seenKeys, begin), kb.index(AttentionSpec::kBlock));
     emitBlock({task, begin, keyCount});
@@ -154,13 +159,18 @@ void AttentionEmitter::emitBlock(const Block &block) {
   else
     packColumnsOfKeys(block);
   ValueRows values = copyValues(block);
+  if (spec.tiled)
+    return emitSlabs(block);
   emitScores(block);
-  // A loop for each, whose rows overlap: what one of them finds, the next one waits for.
-  const Value zero = kb.index(0), rows = block.task.rowCount;
-  kb.forLoop(zero, rows, 1, [&](Value row) { bendRow(block, row); });
-  kb.forLoop(zero, rows, lanes, [&](Value row) { rescaleRows(block.task, row); });
-  kb.forLoop(zero, rows, 1, [&](Value row) { weighRow(block, row); });
+  weighRows(block, kb.index(0), block.task.rowCount);
   addValues(block, values);
+}
+
+void AttentionEmitter::weighRows(const Block &block, Value from, Value to) {
+  // A loop for each, whose rows overlap: what one of them finds, the next one waits for.
+  kb.forLoop(from, to, 1, [&](Value row) { bendRow(block, row); });
+  kb.forLoop(from, to, lanes, [&](Value row) { rescaleRows(block.task, row); });
+  kb.forLoop(from, to, 1, [&](Value row) { weighRow(block, row); });
 }
 
 Value AttentionEmitter::combineRowsAt(Combine kind, Value vectorsOfRows, Value row) {
@@ -320,7 +330,7 @@ void AttentionEmitter::bendRow(const Block &block, Value row) {
     Value last = kb.add(kb.add(task.firstQuery, row), kb.add(task.causalOffset, 1));
     seen = kb.maxSigned(kb.index(0), kb.minSigned(seen, kb.sub(last, block.begin)));
   }
-  Value whole = kb.mul(kb.div(seen, kb.index(lanes)), lanes), end = alignUp(block.keyCount, lanes);
+  Value whole = kb.mul(kb.div(seen, kb.index(lanes)), lanes), end = endOfScores(block);
   Value place = scoresOf(task, row);
   Value none = vectors().constant(-kInfinity);
   auto pass = [&](Value from, Value to, bool masked, ValueRange carried) {
@@ -362,9 +372,10 @@ void AttentionEmitter::weighRow(const Block &block, Value row) {
   const Scratch &memory = block.task.memory;
   nn::ScalarEmitter e = vectors();
   Value place = scoresOf(block.task, row), bases = kb.splat(stateOf(memory.bases, row), lanes);
-  Value end = alignUp(block.keyCount, lanes);
+  Value end = endOfScores(block);
   Value sum = kb.forLoop(kb.index(0), end, lanes, {e.constant(0)}, [&](Value at, ValueRange now) {
-    Value weight = e.exp(e.sub(load(advance(place, at)), bases));
+    Value score = load(advance(place, at));
+    Value weight = spec.tiled ? weightOfBf16(score, bases) : e.exp(e.sub(score, bases));
     if (group == 1) {
       kb.store(weight, advance(place, at), dtype, lanes);
       return Values{e.add(now[0], weight)};

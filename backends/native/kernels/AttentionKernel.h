@@ -27,6 +27,10 @@ namespace quern::native {
 struct AttentionSpec {
   /// Keys of a block.
   static constexpr int64_t kBlock = 128;
+  /// What products by tiles of matrices take at once: rows of a slab, keys, and elements of a key.
+  static constexpr int64_t kTileRows = 32, kTileKeys = 32, kTileElements = 32;
+  /// Whether keys of `size` elements are whole steps of a TileUnit.
+  static bool isWholeTiles(int64_t size) { return size > 0 && size % kTileElements == 0; }
 
   /// Of query, key and value, and of all else: mask, scores, sums, result.
   DType factors = DType::Float32, dtype = DType::Float32;
@@ -51,14 +55,16 @@ struct AttentionSpec {
   bool maskSize = true, maskValueSize = true;
   /// The size of a key may be no multiple of a group (DotTypes::group).
   bool partialGroup = false;
+  /// A TileUnit multiplies. Keys are of whole steps of it.
+  bool tiled = false;
 
   static constexpr std::string_view kFamily = "attention";
   QUERN_FIELDS(factors, dtype, lanes, scoreVectors, valueVectors, scoreHeights, valueHeights, scale,
                softcap, mask, condition, hiddenScore, scoreType, roundSums, hasScale, causal,
                hasOffset, zeroMaskedRows, rowsOfKeys, stridedQuery, maskSize, maskValueSize,
-               partialGroup)
+               partialGroup, tiled)
   DotTypes types() const { return {factors, factors, dtype, dtype}; }
-  std::string name() const { return types().label() + "attention"; }
+  std::string name() const { return (tiled ? "tiles_" : "") + types().label() + "attention"; }
   void emit(KernelBuilder &kb) const;
 };
 

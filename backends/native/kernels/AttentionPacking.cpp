@@ -128,6 +128,8 @@ AttentionEmitter::ValueRows AttentionEmitter::copyValues(const Block &block) {
   };
   if (group > 1) {
     copy();
+    if (spec.tiled)
+      clearValuesPast(block.keyCount, task.memory.values);
     return {task.memory.values, kb.mul(valuePadded, group)};
   }
   kb.ifThen(task.copiesValues, copy);

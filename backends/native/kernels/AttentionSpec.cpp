@@ -25,8 +25,12 @@ CheckedSize AttentionDims::scratch(const AttentionSpec &spec) const {
               valuePadded = CheckedSize(valueSize).alignedTo(spec.valueVectors * spec.lanes);
   // Numbers and vectors of a row.
   constexpr int64_t kStates = 4, kVectorStates = 2;
+  int64_t tileRows = spec.tiled ? AttentionSpec::kTileRows : 1;
+  CheckedSize tileSums = spec.tiled ? tileRows * 2 * spec.lanes : 0;
   CheckedSize factors = CheckedSize(AttentionSpec::kBlock) * (sizePadded + valuePadded),
-              sums = CheckedSize(rows) * (valuePadded + CheckedSize(AttentionSpec::kBlock)),
+              sums = CheckedSize(rows).alignedTo(tileRows) *
+                         (valuePadded + CheckedSize(AttentionSpec::kBlock)) +
+                     tileSums,
               states = CheckedSize(rows).alignedTo(spec.lanes) *
                        CheckedSize(kStates + kVectorStates * spec.lanes);
   return factors * dtypeBytes(spec.factors) + (sums + states) * dtypeBytes(spec.dtype);

@@ -26,6 +26,8 @@ struct Scratch {
   /// [row][key of the block] and [row][element in whole tiles]. Narrow weights lie at the
   /// beginning of their row of scores.
   Value scores, sums;
+  /// [row][two vectors]: what a slab of rows adds to their sums, where tiles multiply.
+  Value tileSums;
   /// A number for each row, in whole vectors of rows: the largest score so far; what weights are
   /// relative to; how much less earlier blocks count now; the largest of the mask.
   Value largest, bases, factors, maskLargest;
@@ -53,6 +55,11 @@ struct Task {
 struct Block {
   const Task &task;
   Value begin, keyCount;
+};
+
+/// Two tiles of a factor, and the bytes that their rows are apart.
+struct PairOfTiles {
+  Value first, second, stride;
 };
 
 /// Keys [from, to) of a block that are multiplied in tiles of one width: where the first of them

@@ -26,13 +26,14 @@ int64_t native::stepElementsOf(DType a, int64_t elements) {
   return std::min(elements, TileUnit::kRowBytes / dtypeBytes(a));
 }
 
-// In cycles of one step for 32 columns on Sapphire Rapids. Vectors: two for each group, of bytes
-// two at a time. Tiles: two rows of sums for each row, but not less than the loads of two tiles of
-// B take; and once, what it takes until the sums are in memory.
+// In cycles of one step for 32 columns on Sapphire Rapids. Vectors: two for each group of bytes, of
+// which two begin in a cycle, and of bfloat16, of which one begins in two cycles. Tiles: two rows
+// of sums for each row, but not less than the loads of two tiles of B take; and once, what it takes
+// until the sums are in memory.
 bool native::tilesPay(const DotTypes &types, int64_t rows, int64_t steps, int64_t stepBytes) {
   constexpr int64_t kLatency = 4, kOnce = 100;
   int64_t groups = stepBytes / 4, tileRows = std::min(rows, kTileRows);
-  int64_t ofVectors = tileRows * groups * (types.a == DType::BFloat16 ? 2 : 1);
+  int64_t ofVectors = tileRows * groups * (types.a == DType::BFloat16 ? 4 : 1);
   int64_t ofTiles = std::max(2 * tileRows, groups + kLatency);
   return steps * ofVectors > steps * ofTiles + kOnce;
 }

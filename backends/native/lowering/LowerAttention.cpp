@@ -2,6 +2,7 @@
 
 #include "backends/native/emit/ElementTypes.h"
 #include "backends/native/kernels/AttentionKernel.h"
+#include "backends/native/kernels/TileUnit.h"
 #include "backends/native/lowering/LoweringTable.h"
 #include "ir/AttentionOps.h"
 #include "runtime/values/CeilDiv.h"
@@ -30,6 +31,15 @@ static std::optional<OperandAccess> accessOf(Value value, const AttentionOperand
   return operand.strides[3] == 0 ? OperandAccess::PerRow : OperandAccess::Full;
 }
 
+/// The columns of two tiles of matrices.
+constexpr int64_t kTileVectors = 2;
+
+/// Whether a TileUnit multiplies keys of `size` elements, 0 if only a run tells.
+static bool isTiled(const AttentionSpec &spec, int64_t size, const Target &target) {
+  return TileUnit::has(target, spec.types()) && AttentionSpec::isWholeTiles(size) &&
+         spec.scoreVectors % kTileVectors == 0;
+}
+
 static AttentionSpec makeSpec(nn::AttentionOp op, const AttentionShape &shape,
                               const LoweringContext &context) {
   AttentionSpec spec;
@@ -40,6 +50,9 @@ static AttentionSpec makeSpec(nn::AttentionOp op, const AttentionShape &shape,
           valueSize = context.fixedSize(op.getValue(), op.getValuePerm()[3]).value_or(0);
   spec.scoreVectors = chooseGemmTile(context.target, spec.dtype, 0).vectors;
   spec.valueVectors = chooseGemmTile(context.target, spec.dtype, valueSize).vectors;
+  spec.tiled = isTiled(spec, size, context.target);
+  if (spec.tiled)
+    spec.valueVectors = kTileVectors;
   spec.scoreHeights = chooseCellHeights(context.target, spec.scoreVectors);
   spec.valueHeights = chooseCellHeights(context.target, spec.valueVectors);
   spec.scale = op.getScaleFactor().convertToDouble();

@@ -244,25 +244,40 @@ static bool isTiled(const MatrixProduct &p, const DotSpec &spec) {
          tilesPay(spec.tile.types, p.m, ceilDiv(p.k, packedStep(p, spec)), TileUnit::kRowBytes);
 }
 
-/// The kernel on tiles of matrices.
-static LoweredStep stepOfTiles(const MatrixProduct &p, DotSpec spec, const DotDims &dims) {
-  int64_t step = packedStep(p, spec);
-  TiledDotSpec tiled{std::move(spec), /*partialStep=*/p.k % step != 0};
-  tiled.dot.tile.partialGroup = false;
-  tiled.dot.tile.levels = {{}};
-  tiled.dot.heights = {};
-  TiledDotDims all;
-  all.dot = dims;
-  all.dot.levels[0] = {p.k / step, step};
-  all.stepElements = step;
-  all.leftOver = p.k % step;
-  all.coverRows(tiled, /*lines=*/1, p.m, TileUnit::kRowBytes);
+namespace {
+/// A kernel on tiles of matrices, and its dims.
+struct TiledProduct {
+  TiledDotSpec spec;
+  TiledDotDims dims;
+
+  TiledProduct(const MatrixProduct &p, DotSpec dot, const DotDims &dims);
+  int64_t tasks(const MatrixProduct &p) const {
+    return p.batch * dims.dot.columnTiles * dims.dot.lineChunks;
+  }
+};
+} // namespace
+
+TiledProduct::TiledProduct(const MatrixProduct &p, DotSpec dot, const DotDims &vectorDims) {
+  int64_t step = packedStep(p, dot);
+  spec = {std::move(dot), /*partialStep=*/p.k % step != 0};
+  spec.dot.tile.partialGroup = false;
+  spec.dot.tile.levels = {{}};
+  spec.dot.heights = {};
+  dims.dot = vectorDims;
+  dims.dot.levels[0] = {p.k / step, step};
+  dims.stepElements = step;
+  dims.leftOver = p.k % step;
+  dims.coverRows(spec, /*lines=*/1, p.m, TileUnit::kRowBytes);
   double bytesOfA = double(p.m) * double(p.k) * double(dtypeBytes(p.dtypeA));
-  all.splitLines(p.batch, p.flops(), bytesOfA, p.context.threads);
+  dims.splitLines(p.batch, p.flops(), bytesOfA, p.context.threads);
+}
+
+static LoweredStep stepOfTiles(const MatrixProduct &p, DotSpec spec, const DotDims &dims) {
+  TiledProduct product(p, std::move(spec), dims);
   LoweredStep result;
-  result.kernel = kernelOf(std::move(tiled));
-  result.dims = flattenDims(all);
-  result.tasks = p.batch * all.dot.columnTiles * all.dot.lineChunks;
+  result.tasks = product.tasks(p);
+  result.dims = flattenDims(product.dims);
+  result.kernel = kernelOf(std::move(product.spec));
   result.grain = chooseGrain(result.tasks, p.flops() / kTileSpeed);
   return result;
 }
@@ -319,6 +334,11 @@ static StepEstimate estimateProduct(const MatrixProduct &p, FormOfB form) {
   spec.tile.levels.resize(1);
   DotDims dims;
   dims.columnTiles = ceilDiv(p.n, spec.tile.columns());
+  spec.tile.packedB = form == FormOfB::PackedAhead;
+  if (isTiled(p, spec)) {
+    TiledProduct product(p, std::move(spec), dims);
+    return estimateTiledDot(product.spec, product.dims, product.tasks(p), p.context.target);
+  }
   dims.coverRows(spec, p.m);
   dims.levels[0].trip = p.k / spec.tile.group;
   dims.leftOver = p.k % spec.tile.group;

@@ -1,13 +1,16 @@
 //===- NarrowPolicies.cpp - what a target multiplies narrow ---------------===//
 #include "backends/native/lowering/NarrowPolicies.h"
 
-#include "backends/native/kernels/TileUnit.h"
+#include "backends/native/kernels/AttentionKernel.h"
+#include "backends/native/kernels/TiledDotKernel.h"
 #include "backends/native/lowering/ConvWays.h"
 #include "backends/native/lowering/Way.h"
 #include "ir/AttentionOps.h"
 #include "ir/Constants.h"
+#include "ir/RecurrentOps.h"
 #include "ir/Types.h"
 #include "passes/LayoutPolicy.h"
+#include "runtime/values/CeilDiv.h"
 
 using namespace mlir;
 using namespace quern;
@@ -74,8 +77,8 @@ static std::optional<Reason> refuseAttention(nn::AttentionOp op) {
 /// Whether Winograd's algorithm, which needs a half or a quarter of the multiplications, is faster
 /// on float32 than direct sums on bfloat16. Of images of unknown size nobody can tell.
 bool NativePrecision::isFasterByWinograd(nn::ConvOp conv) const {
-  constexpr DType kNarrow = DType::BFloat16, kSums = DType::Float32;
-  if (!hasWinograd || TileUnit::has(target, {kNarrow, kNarrow, kSums, kSums}))
+  constexpr DType kNarrow = DType::BFloat16;
+  if (!hasWinograd || hasTiles())
     return false;
   std::optional<nn::Shape> weights = nn::shapeOf(conv.getWeights()),
                            output = nn::shapeOf(conv.getResult());
@@ -99,11 +102,93 @@ bool NativePrecision::isFasterByWinograd(nn::ConvOp conv) const {
          direct;
 }
 
+/// Whether as many rows meet a constant matrix as are multiplied while it comes from memory, half
+/// of it in bfloat16.
+static bool areFewRows(std::optional<int64_t> rows) {
+  constexpr int64_t kFewRows = 4;
+  return rows && *rows <= kFewRows;
+}
+
+/// The rows of A that meet the same constant B, where they are known.
+static std::optional<int64_t> rowsOfA(const std::optional<nn::Shape> &shape) {
+  if (!shape || !shape->isStatic())
+    return std::nullopt;
+  int64_t rows = 1;
+  for (int64_t i = 0; i + 1 < shape->rank(); ++i)
+    rows *= (*shape)[i].size();
+  return rows;
+}
+
+/// Whether tiles of matrices multiply rows, if they are known, along so many elements of bfloat16.
+static bool areTiled(std::optional<int64_t> rows, int64_t steps, int64_t stepElements) {
+  constexpr DType kNarrow = DType::BFloat16, kSums = DType::Float32;
+  return !rows || tilesPay({kNarrow, kNarrow, kSums, kSums}, *rows, steps,
+                           stepElements * dtypeBytes(kNarrow));
+}
+
+bool NativePrecision::hasTiles() const {
+  constexpr DType kNarrow = DType::BFloat16, kSums = DType::Float32;
+  return TileUnit::has(target, {kNarrow, kNarrow, kSums, kSums});
+}
+
+bool NativePrecision::isTiledConv(nn::ConvOp conv) const {
+  ConvFacts facts = factsOf(conv);
+  std::optional<nn::Shape> weights = nn::shapeOf(conv.getWeights()),
+                           output = nn::shapeOf(conv.getResult());
+  int64_t depth = facts.inputs / std::max<int64_t>(facts.groups, 1), block = target.channelBlock();
+  if (!isImage(conv) || !chooseBlocks(facts, block) || !weights || !weights->isStatic() ||
+      depth == 0 || depth % block != 0)
+    return false;
+  int64_t taps = 1;
+  std::optional<int64_t> pixels = 1;
+  for (int64_t axis = 2; axis < weights->rank(); ++axis) {
+    taps *= (*weights)[axis].size();
+    const nn::Dim &size = (*output)[axis];
+    pixels = pixels && size.isStatic() ? std::optional(*pixels * size.size()) : std::nullopt;
+  }
+  return areTiled(pixels, depth / block * taps, block);
+}
+
+/// Where pairs of bfloat16 on vectors are slower than float32, tiles must multiply them, or memory
+/// be what is waited for.
+std::optional<Reason> NativePrecision::refuseSlowPairs(Operation *op) const {
+  if (isa<nn::RecurrentOp>(op))
+    return std::nullopt;
+  if (auto attention = dyn_cast<nn::AttentionOp>(op)) {
+    std::optional<nn::Shape> query = nn::shapeOf(attention.getQuery());
+    constexpr int64_t kElement = 3;
+    if (hasTiles() && query && query->rank() > kElement) {
+      const nn::Dim &size = (*query)[attention.getQueryPerm()[kElement]];
+      if (size.isStatic() && AttentionSpec::isWholeTiles(size.size()))
+        return std::nullopt;
+    }
+  }
+  if (auto conv = dyn_cast<nn::ConvOp>(op)) {
+    if (factsOf(conv).isDepthwise() || (hasTiles() && isTiledConv(conv)))
+      return std::nullopt;
+  } else if (isa<nn::MatMulOp, nn::GemmOp>(op) && nn::isConstant(op->getOperand(1))) {
+    constexpr int64_t kStep = TileUnit::kRowBytes / 2;
+    std::optional<nn::Shape> first = nn::shapeOf(op->getOperand(0));
+    std::optional<int64_t> rows = rowsOfA(first);
+    int64_t depth = first && first->rank() > 0 && (*first)[first->rank() - 1].isStatic()
+                        ? (*first)[first->rank() - 1].size()
+                        : kStep;
+    if (areFewRows(rows) || (hasTiles() && areTiled(rows, ceilDiv(depth, kStep), kStep)))
+      return std::nullopt;
+  }
+  return Reason{
+      ReasonCode::Form,
+      "tiles of matrices do not serve it, and vectors of this CPU multiply float32 faster"};
+}
+
 std::optional<Reason> NativePrecision::refuse(Operation *op) const {
   if (!target.has(Isa::Bf16Dot))
     return Reason{ReasonCode::NoKernel, "this CPU has no instruction for products of bfloat16"};
   if (std::optional<Reason> reason = BFloat16Factors::refuse(op))
     return reason;
+  if (passes::sumsFloat32(op) && !hasFastPairs(target))
+    if (std::optional<Reason> reason = refuseSlowPairs(op))
+      return reason;
   if (auto attention = dyn_cast<nn::AttentionOp>(op))
     return refuseAttention(attention);
   if (isa<nn::MatMulOp, nn::GemmOp>(op))

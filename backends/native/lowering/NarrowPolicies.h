@@ -9,7 +9,8 @@
 namespace quern::native {
 
 /// bfloat16 where the target has an instruction that multiplies pairs of it, and kernels have pairs
-/// to give it: channels in blocks, or enough products that share what is packed.
+/// to give it: channels in blocks, or enough products that share what is packed. Where that
+/// instruction is slower than float32, as on Intel's CPUs, what tiles of matrices multiply.
 class NativePrecision : public passes::BFloat16Factors {
 public:
   /// `hasWinograd`: what stays float32 may go by Winograd's algorithm, which is often faster.
@@ -18,7 +19,10 @@ public:
   std::optional<Reason> refuse(mlir::Operation *op) const override;
 
 private:
+  bool hasTiles() const;
+  bool isTiledConv(nn::ConvOp conv) const;
   bool isFasterByWinograd(nn::ConvOp conv) const;
+  std::optional<Reason> refuseSlowPairs(mlir::Operation *op) const;
 
   Target target;
   bool hasWinograd;

@@ -15,8 +15,11 @@ double native::nanoseconds(const StepCost &work, DType dtype, const Target &targ
   CpuRates rates = ratesOf(target);
   double perCycle = 2 * rates.productsPerCycle * static_cast<double>(target.lanes(dtype));
   // Elsewhere a group of bfloat16 is widened first, and multiplied in two parts.
-  if (dtype == DType::BFloat16 && !target.has(Isa::Bf16Dot))
-    perCycle /= 2;
+  constexpr double kWidened = 0.5, kTiled = 2;
+  if (dtype == DType::BFloat16)
+    perCycle *= target.has(Isa::Bf16Tiles) ? kTiled
+                : target.has(Isa::Bf16Dot) ? rates.pairsPerProduct
+                                           : kWidened;
   return std::max(rates.nanoseconds(work.flops / perCycle) / kShareOfPeak,
                   work.bytes() / rates.fromMemory);
 }

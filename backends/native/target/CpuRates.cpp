@@ -9,8 +9,10 @@ using namespace quern::native;
 namespace {
 constexpr double kKiB = 1 << 10, kMiB = 1 << 20;
 
-// Zen 5 was measured (docs/decisions/code-generation.md, "What a step takes"), Emerald Rapids' rate
-// of memory, too; the other rows are what their makers say of clocks, units and caches.
+// Zen 5 was measured (docs/decisions/code-generation.md, "What a step takes"), Granite Rapids and
+// Emerald Rapids' rate of memory, too; the other rows are what their makers say of clocks, units
+// and caches. Of the third cache of Intel's servers a core fills a part at its rate.
+constexpr double kIntelPairs = 0.25;
 constexpr CpuRates kZen5{
     .gigahertz = 4.05, .fromL3 = 110, .fromMemory = 48, .l2Bytes = kMiB, .l3Bytes = 32 * kMiB};
 // Its units are half a vector wide.
@@ -22,10 +24,24 @@ constexpr CpuRates kZen4{.gigahertz = 3.7,
                          .l3Bytes = 32 * kMiB};
 constexpr CpuRates kZen{
     .gigahertz = 3.4, .fromL3 = 50, .fromMemory = 20, .l2Bytes = 512 * kKiB, .l3Bytes = 16 * kMiB};
-constexpr CpuRates kSapphireRapids{
-    .gigahertz = 3.0, .fromL3 = 20, .fromMemory = 10, .l2Bytes = 2 * kMiB, .l3Bytes = 60 * kMiB};
-constexpr CpuRates kSkylakeServer{
-    .gigahertz = 2.8, .fromL3 = 20, .fromMemory = 10, .l2Bytes = kMiB, .l3Bytes = 24 * kMiB};
+constexpr CpuRates kGraniteRapids{.gigahertz = 3.8,
+                                  .pairsPerProduct = kIntelPairs,
+                                  .fromL3 = 30,
+                                  .fromMemory = 15,
+                                  .l2Bytes = 2 * kMiB,
+                                  .l3Bytes = 64 * kMiB};
+constexpr CpuRates kSapphireRapids{.gigahertz = 3.0,
+                                   .pairsPerProduct = kIntelPairs,
+                                   .fromL3 = 20,
+                                   .fromMemory = 10,
+                                   .l2Bytes = 2 * kMiB,
+                                   .l3Bytes = 60 * kMiB};
+constexpr CpuRates kSkylakeServer{.gigahertz = 2.8,
+                                  .pairsPerProduct = kIntelPairs,
+                                  .fromL3 = 20,
+                                  .fromMemory = 10,
+                                  .l2Bytes = kMiB,
+                                  .l3Bytes = 24 * kMiB};
 constexpr CpuRates kIntelClient{.gigahertz = 3.5,
                                 .productLatency = 5,
                                 .fromL3 = 40,
@@ -55,7 +71,8 @@ CpuRates native::ratesOf(const Target &target) {
       .Case("znver5", kZen5)
       .Case("znver4", kZen4)
       .Cases("znver1", "znver2", "znver3", kZen)
-      .Cases("sapphirerapids", "emeraldrapids", "graniterapids", kSapphireRapids)
+      .Cases("graniterapids", "graniterapids-d", kGraniteRapids)
+      .Cases("sapphirerapids", "emeraldrapids", kSapphireRapids)
       .Cases("skylake-avx512", "cascadelake", "cooperlake", "icelake-server", kSkylakeServer)
       .Cases("haswell", "broadwell", "skylake", kIntelClient)
       .Default(usualRates(target));
@@ -67,8 +84,12 @@ double native::peakOf(Engine engine, const Target &target) {
   double base = rates.gigahertz * rates.productsPerCycle * perVector;
   // Without instructions for groups each is multiplied in parts.
   if (engine == Engine::BFloat16)
-    return target.has(Isa::Bf16Dot) ? 2 * base : base;
+    return target.has(Isa::Bf16Dot) ? 2 * rates.pairsPerProduct * base : base;
   if (engine == Engine::Int8)
     return target.has(Isa::Vnni) ? 4 * base : base;
   return base;
+}
+
+bool native::hasFastPairs(const Target &target) {
+  return target.has(Isa::Bf16Dot) && 2 * ratesOf(target).pairsPerProduct > 1;
 }

@@ -33,10 +33,35 @@ static void initializeLlvmTargets() {
   });
 }
 
+std::string native::nameByFeatures(const std::string &cpu, const llvm::StringMap<bool> &features) {
+  struct Telling {
+    const char *cpu;
+    std::vector<const char *> features;
+  };
+  // Newest first.
+  static const Telling kTelling[] = {
+      {"graniterapids", {"amx-bf16", "avx512fp16", "avx512bf16", "prefetchi"}},
+      {"sapphirerapids", {"amx-bf16", "avx512fp16", "avx512bf16"}},
+  };
+  initializeLlvmTargets();
+  std::string error, triple = "x86_64-linux-gnu";
+  const llvm::Target *x86 = llvm::TargetRegistry::lookupTarget(triple, error);
+  std::unique_ptr<llvm::MCSubtargetInfo> named(x86->createMCSubtargetInfo(triple, cpu, ""));
+  for (const Telling &each : kTelling) {
+    auto isHere = [&](const char *feature) { return features.lookup(feature); };
+    auto isNamed = [&](const char *feature) {
+      return named->checkFeatures(std::string("+") + feature);
+    };
+    if (llvm::all_of(each.features, isHere))
+      return llvm::all_of(each.features, isNamed) ? cpu : each.cpu;
+  }
+  return cpu;
+}
+
 /// What LLVM finds, and of tiles what the process may use: all of them or none.
-static std::string hostFeatures() {
+static std::string textOf(const llvm::StringMap<bool> &features) {
   std::string text;
-  for (const auto &feature : llvm::sys::getHostCPUFeatures())
+  for (const auto &feature : features)
     text += (text.empty() ? "" : ",") + ((feature.second ? "+" : "-") + feature.first()).str();
   for (const std::string &name : performedFeatures())
     text += ",+" + name;
@@ -68,8 +93,9 @@ describeCpu(const Target &target, const std::string &cpu, const char *anyCpu) {
 
 static Expected<Target> resolveX86(Target target, const std::string &cpu, bool isHost) {
   if (isHost) {
-    target.cpu = llvm::sys::getHostCPUName().str();
-    target.features = hostFeatures();
+    llvm::StringMap<bool> features = llvm::sys::getHostCPUFeatures();
+    target.cpu = nameByFeatures(llvm::sys::getHostCPUName().str(), features);
+    target.features = textOf(features);
   } else {
     target.cpu = cpu;
   }

@@ -10,6 +10,8 @@
 #include <memory>
 #include <string>
 
+#include "llvm/ADT/StringMap.h"
+
 namespace llvm {
 class TargetMachine;
 }
@@ -89,6 +91,11 @@ struct Target {
 /// those of CPUs without 64-bit code, are Usage errors. Whether this machine can run the
 /// code is another question: see checkRunsHere.
 Expected<Target> resolveTarget(const std::string &cpu, const std::string &triple = "");
+
+/// The name of the CPU that code for this machine is made and tuned for: `cpu`, as LLVM tells it by
+/// family and model, or where `features` are there that it does not have, the newest that all of
+/// its telling ones are there of. Hypervisors give the model of another CPU.
+std::string nameByFeatures(const std::string &cpu, const llvm::StringMap<bool> &features);
 
 /// Whether this process is of the target's architecture.
 bool isThisMachine(const Target &target);
