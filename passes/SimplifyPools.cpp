@@ -1,4 +1,5 @@
 //===- SimplifyPools.cpp - one form for pools over whole images -----------===//
+#include "ir/Constants.h"
 #include "ir/NNDialect.h"
 #include "ir/Types.h"
 #include "passes/SimplifyGraph.h"
@@ -29,30 +30,46 @@ template <typename Op, ReduceKind kind> struct MakePoolGlobal : OpRewritePattern
   }
 };
 
+/// The channels and the sizes of an image are numbers; how many there are need not be known.
+static bool isImage(const std::optional<Shape> &shape) {
+  return shape && shape->rank() >= 3 && llvm::all_of(llvm::drop_begin(shape->dims()), [](const Dim &d) {
+           return d.isStatic();
+         });
+}
+
+/// `pool`, [N, C, 1...], as [N, C].
+static Value dropOnes(OpBuilder &builder, Location loc, Value pool, Type type) {
+  if (auto known = dyn_cast<RankedTensorType>(type); known && known.hasStaticShape())
+    return createStaticReshape(builder, loc, pool, known.getShape());
+  // Zeros stand for the sizes of the input.
+  Value shape = createConstant(builder, loc, Tensor::ofInts({0, 0}));
+  return builder.create<ReshapeOp>(loc, type, pool, shape, /*allowzero=*/false);
+}
+
 /// A mean or maximum over all spatial dimensions is a global pool; without
 /// `keepdims` followed by a reshape.
 struct MakeReducePool : OpRewritePattern<ReduceOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(ReduceOp op, PatternRewriter &rewriter) const override {
-    RankedTensorType input = staticType(op.getInput());
-    RankedTensorType result = staticType(op.getResult());
-    if (!input || !result || input.getRank() < 3 || !isa<FloatType>(input.getElementType()))
-      return rewriter.notifyMatchFailure(op, "not a static float image");
+    std::optional<Shape> image = shapeOf(op.getInput());
+    if (!isImage(image) || !shapeOf(op.getResult()) ||
+        !isa<FloatType>(elementTypeOf(op.getInput())))
+      return rewriter.notifyMatchFailure(op, "not a float image of known size");
     if (op.getKind() != ReduceKind::Mean && op.getKind() != ReduceKind::Max)
       return rewriter.notifyMatchFailure(op, "no pool has this kind");
     std::optional<SmallVector<int64_t>> dimensions = op.getReducedDimensions(TypeFacts());
     if (!dimensions)
       return rewriter.notifyMatchFailure(op, "axes are not constant");
-    if (!llvm::equal(*dimensions, llvm::seq<int64_t>(2, input.getRank())))
+    if (!llvm::equal(*dimensions, llvm::seq<int64_t>(2, image->rank())))
       return rewriter.notifyMatchFailure(op, "axes are not the spatial dimensions");
 
-    SmallVector<int64_t> pooled(input.getRank(), 1);
-    pooled[0] = input.getDimSize(0);
-    pooled[1] = input.getDimSize(1);
-    auto type = RankedTensorType::get(pooled, input.getElementType());
+    DimVector pooled(image->rank(), Dim(1));
+    pooled[0] = (*image)[0];
+    pooled[1] = (*image)[1];
+    RankedTensorType type = tensorType(Shape(pooled), elementTypeOf(op.getInput()));
     Value pool = rewriter.create<GlobalPoolOp>(op.getLoc(), type, op.getInput(), op.getKind());
     if (!op.getKeepdims())
-      pool = createStaticReshape(rewriter, op.getLoc(), pool, result.getShape());
+      pool = dropOnes(rewriter, op.getLoc(), pool, op.getType());
     rewriter.replaceOp(op, pool);
     return success();
   }

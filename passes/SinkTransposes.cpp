@@ -164,12 +164,36 @@ static std::optional<SmallVector<int64_t>> reducedButChannels(ReduceOp op) {
   return axes;
 }
 
+/// Whether the channels of an operand can be brought to the front, or will be: it is computed, in
+/// a few steps, of what can be, as the sigmoid of x * sigmoid(x).
+static bool willBeBrought(Value operand, int64_t rank, bool mayMove, int mostSteps) {
+  if (canBeBrought(operand, rank, mayMove))
+    return true;
+  Operation *op = operand.getDefiningOp();
+  if (mostSteps == 0 || !isa_and_nonnull<ElementwiseOpInterface, CastOp>(op))
+    return false;
+  std::optional<Shape> shape = shapeOf(operand);
+  return shape && shape->rank() == rank && llvm::all_of(op->getOperands(), [&](Value next) {
+           return willBeBrought(next, rank, /*mayMove=*/false, mostSteps - 1);
+         });
+}
+
+/// The same of all operands.
+static bool willBeBrought(Operation *op) {
+  constexpr int kMostSteps = 4;
+  std::optional<Shape> shape = shapeOf(op->getResult(0));
+  bool mayMove = isBroughtToFront(op);
+  return shape && llvm::all_of(op->getOperands(), [&](Value operand) {
+           return willBeBrought(operand, shape->rank(), mayMove, kMostSteps);
+         });
+}
+
 /// Whether a transpose to the back before `op` would go on behind it, or cancel.
 static bool letsThrough(Operation *op) {
   if (auto reduce = dyn_cast<ReduceOp>(op))
     return reducedButChannels(reduce).has_value();
   if (isa<ElementwiseOpInterface, ConcatOp>(op))
-    return canBeBrought(op);
+    return willBeBrought(op);
   return isa<CastOp, QuantizeOp, DequantizeOp, PadOp, SliceOp, SplitOp>(op) || isToFront(op);
 }
 

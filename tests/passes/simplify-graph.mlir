@@ -167,6 +167,21 @@ func.func @globalPools(%x: tensor<1x8x7x7xf32>)
 
 // -----
 
+// How many images there are need not be known, but their sizes.
+// CHECK-LABEL: func @reducePoolsOfAnyBatch
+// CHECK: %[[P:.*]] = nn.global_pool mean %arg0 {{.*}} -> tensor<?x8x1x1xf32
+// CHECK: nn.reshape %[[P]]
+// CHECK: nn.global_pool max %arg0
+// CHECK: nn.reduce mean %arg1
+func.func @reducePoolsOfAnyBatch(%x: tensor<?x8x7x7xf32>, %y: tensor<1x8x?x7xf32>)
+    -> (tensor<?x8xf32>, tensor<?x8x1x1xf32>, tensor<1x8xf32>) {
+  %axes = nn.constant dense<[2, 3]> : tensor<2xi64>
+  %0 = nn.reduce mean %x, %axes {keepdims = false, noop_with_empty_axes = false} : (tensor<?x8x7x7xf32>, tensor<2xi64>) -> tensor<?x8xf32>
+  %1 = nn.reduce max %x, %axes {keepdims = true, noop_with_empty_axes = false} : (tensor<?x8x7x7xf32>, tensor<2xi64>) -> tensor<?x8x1x1xf32>
+  %2 = nn.reduce mean %y, %axes {keepdims = false, noop_with_empty_axes = false} : (tensor<1x8x?x7xf32>, tensor<2xi64>) -> tensor<1x8xf32>
+  return %0, %1, %2 : tensor<?x8xf32>, tensor<?x8x1x1xf32>, tensor<1x8xf32>
+}
+
 // CHECK-LABEL: func @reducePools
 // CHECK: %[[P:.*]] = nn.global_pool mean %arg0
 // CHECK: nn.reshape %[[P]]

@@ -122,6 +122,38 @@ func.func @normalization(%x: tensor<1x8x4x4xf32>) -> tensor<1x4x4x8xf32> {
   return %2 : tensor<1x4x4x8xf32>
 }
 
+// x * sigmoid(x), whose means over the image weigh its channels: the sigmoid goes along though the
+// product is read by more than one.
+// CHECK-LABEL: @squeezeExcite
+func.func @squeezeExcite(%a: tensor<?x8x4x4xf32>) -> (tensor<?x8x4x4xf32>, tensor<?x8xf32>) {
+  %axes = nn.constant dense<[1, 2]> : tensor<2xi64>
+  %0 = nn.transpose %a {perm = array<i64: 0, 2, 3, 1>} : (tensor<?x8x4x4xf32>) -> tensor<?x4x4x8xf32>
+  // CHECK: %[[S:.*]] = nn.sigmoid %arg0
+  %1 = nn.sigmoid %0 : (tensor<?x4x4x8xf32>) -> tensor<?x4x4x8xf32>
+  // CHECK: %[[X:.*]] = nn.mul %arg0, %[[S]]
+  %2 = nn.mul %0, %1 : (tensor<?x4x4x8xf32>, tensor<?x4x4x8xf32>) -> tensor<?x4x4x8xf32>
+  // CHECK: nn.reduce mean %[[X]]
+  %3 = nn.reduce mean %2, %axes {keepdims = false, noop_with_empty_axes = true} : (tensor<?x4x4x8xf32>, tensor<2xi64>) -> tensor<?x8xf32>
+  %4 = nn.transpose %2 {perm = array<i64: 0, 3, 1, 2>} : (tensor<?x4x4x8xf32>) -> tensor<?x8x4x4xf32>
+  // CHECK: return %[[X]]
+  return %4, %3 : tensor<?x8x4x4xf32>, tensor<?x8xf32>
+}
+
+// Not where what is multiplied would have to be moved.
+// CHECK-LABEL: @otherFactor
+func.func @otherFactor(%a: tensor<?x8x4x4xf32>, %b: tensor<?x4x4x8xf32>) -> (tensor<?x8x4x4xf32>, tensor<?x8xf32>) {
+  %axes = nn.constant dense<[1, 2]> : tensor<2xi64>
+  // CHECK: %[[BACK:.*]] = nn.transpose %arg0
+  %0 = nn.transpose %a {perm = array<i64: 0, 2, 3, 1>} : (tensor<?x8x4x4xf32>) -> tensor<?x4x4x8xf32>
+  // CHECK: nn.sigmoid %arg1
+  %1 = nn.sigmoid %b : (tensor<?x4x4x8xf32>) -> tensor<?x4x4x8xf32>
+  // CHECK: nn.mul %[[BACK]]
+  %2 = nn.mul %0, %1 : (tensor<?x4x4x8xf32>, tensor<?x4x4x8xf32>) -> tensor<?x4x4x8xf32>
+  %3 = nn.reduce mean %2, %axes {keepdims = false, noop_with_empty_axes = true} : (tensor<?x4x4x8xf32>, tensor<2xi64>) -> tensor<?x8xf32>
+  %4 = nn.transpose %2 {perm = array<i64: 0, 3, 1, 2>} : (tensor<?x4x4x8xf32>) -> tensor<?x8x4x4xf32>
+  return %4, %3 : tensor<?x8x4x4xf32>, tensor<?x8xf32>
+}
+
 // Other permutations, matrices, and pads that only a run knows stay.
 // CHECK-LABEL: @left
 func.func @left(%x: tensor<2x3x4x5xf32>, %m: tensor<2x3x4xf32>, %pads: tensor<8xi64>) -> (tensor<2x5x4x3xf32>, tensor<2x4x3xf32>, tensor<?x?x?x?xf32>) {
