@@ -27,13 +27,13 @@ namespace quern::passes {
 /// Constants are there from the start, wherever their op stands.
 static bool isAlwaysAvailable(Operation *op) { return isa<NoneOp, ConstantOp, WeightOp>(op); }
 
-/// Whether `op` only makes float32 of a half type.
+/// Whether `op` only makes float32 of a half type, or int32 of bytes.
 static bool widens(Operation *op) {
   auto cast = dyn_cast<CastOp>(op);
   if (!cast)
     return false;
-  Type from = elementTypeOf(cast.getInput());
-  return (from.isF16() || from.isBF16()) && elementTypeOf(cast.getResult()).isF32();
+  Type from = elementTypeOf(cast.getInput()), to = elementTypeOf(cast.getResult());
+  return ((from.isF16() || from.isBF16()) && to.isF32()) || (from.isInteger(8) && to.isInteger(32));
 }
 
 static FusionRole fusionRole(Operation *op) {
@@ -157,8 +157,8 @@ static void logRefusal(const FusionRefusal &refusal, ArrayRef<Operation *> ops, 
 }
 
 /// Gives each elementwise user of what is widened a cast of its own, which its kernel does as it
-/// reads: that costs less than a tensor of float32 in memory. They stand where the half is made, so
-/// that it is known to be there before others.
+/// reads: that costs less than a tensor of four bytes an element in memory. They stand where the
+/// half or byte is made, so that it is known to be there before others.
 static void widenAtUsers(Block &block) {
   for (Operation &op : llvm::make_early_inc_range(block)) {
     if (!widens(&op))

@@ -32,9 +32,8 @@ template <typename Op, ReduceKind kind> struct MakePoolGlobal : OpRewritePattern
 
 /// The channels and the sizes of an image are numbers; how many there are need not be known.
 static bool isImage(const std::optional<Shape> &shape) {
-  return shape && shape->rank() >= 3 && llvm::all_of(llvm::drop_begin(shape->dims()), [](const Dim &d) {
-           return d.isStatic();
-         });
+  return shape && shape->rank() >= 3 &&
+         llvm::all_of(llvm::drop_begin(shape->dims()), [](const Dim &d) { return d.isStatic(); });
 }
 
 /// `pool`, [N, C, 1...], as [N, C].

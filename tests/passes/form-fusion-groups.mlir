@@ -202,6 +202,33 @@ func.func @widened(%a: tensor<4x4xf32>, %b: tensor<4x4xf32>, %h: tensor<4x4xbf16
 
 // -----
 
+// So do they with bytes that several dequantize: the first group leaves bytes.
+// CHECK-LABEL: func @widenedBytes
+// CHECK: nn.group
+// CHECK: nn.yield {{.*}} : tensor<4x4xi8>
+// CHECK: nn.group
+// CHECK-NEXT: ^bb0(%{{.*}}: tensor<4x4xi8>
+// CHECK-NEXT: nn.cast {{.*}} {to = i32}
+// CHECK: nn.group
+// CHECK-NEXT: ^bb0(%{{.*}}: tensor<4x4xi8>
+// CHECK-NEXT: nn.cast {{.*}} {to = i32}
+func.func @widenedBytes(%a: tensor<4x4xf32>, %b: tensor<4x4xf32>) -> (tensor<4x4xf32>, tensor<4x4xf32>) {
+  %none = nn.none
+  %one = nn.constant dense<1> : tensor<i32>
+  %two = nn.constant dense<2> : tensor<i32>
+  %q = nn.cast %a {to = i8} : (tensor<4x4xf32>) -> tensor<4x4xi8>
+  %i = nn.cast %q {to = i32} : (tensor<4x4xi8>) -> tensor<4x4xi32>
+  %0 = nn.sub %i, %one : (tensor<4x4xi32>, tensor<i32>) -> tensor<4x4xi32>
+  %1 = nn.cast %0 {to = f32} : (tensor<4x4xi32>) -> tensor<4x4xf32>
+  %2 = nn.sub %i, %two : (tensor<4x4xi32>, tensor<i32>) -> tensor<4x4xi32>
+  %3 = nn.cast %2 {to = f32} : (tensor<4x4xi32>) -> tensor<4x4xf32>
+  %4 = nn.matmul %1, %b : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  %5 = nn.matmul %3, %b : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  return %4, %5 : tensor<4x4xf32>, tensor<4x4xf32>
+}
+
+// -----
+
 // Others than elementwise ops share what is widened.
 // CHECK-LABEL: func @widenedOnce
 // CHECK: nn.cast
