@@ -6,7 +6,7 @@ CompiledModel.__call__$:
     \from typing import Any
     \from collections.abc import Callable
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        """An array, or a tuple of several outputs."""
+        """An array, or a tuple (with gives_dict a dict by name) of several outputs."""
 
 (inputs|outputs)$:
     @property
@@ -33,4 +33,8 @@ CompiledModel.run_into$:
 CompiledModel.warm_up$:
     \from collections.abc import Mapping
     def warm_up(self, dims: Mapping[str, int] = {}, *, shapes: Mapping[str, Sequence[int]] = {}, timeout: float | None = None) -> None:
+        \doc
+
+CompiledModel.compare$:
+    def compare(self, original: Any = None, inputs: Any = None, *, seconds: float = 0.5, rtol: float | None = None, atol: float | None = None, systems: Sequence[str] | None = None) -> Any:
         \doc

@@ -8,7 +8,7 @@ import pathlib
 import time
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping, Optional, Sequence, Union
 
-from . import cache as caching, sources
+from . import cache as caching, frameworks, originals, sources
 from ._quern import CompiledModel, Model
 from .errors import UsageError, refuses_types
 
@@ -48,9 +48,11 @@ def compile(model: Any, example_inputs: Any = None, *, shapes: Optional[Shapes] 
             **export_options: Any) -> CompiledModel:
     """Makes a model ready to run: a callable that takes and gives arrays.
 
-    `model`: a path, bytes, an onnx.ModelProto, a torch.nn.Module (with `example_inputs`;
-    exported in eval mode), a fitted estimator of scikit-learn, LightGBM or XGBoost, a
-    quern.Model, or a library that quern.aot has written. `growing_caches`: as of quern.load.
+    `model`: a path, bytes, an onnx.ModelProto, a keras.Model, a tf.function, a torch.nn.Module
+    (with `example_inputs`; exported in eval mode) or torch.export.ExportedProgram, a function of
+    JAX (with `example_inputs`), a fitted estimator of scikit-learn, LightGBM or XGBoost, a
+    quern.Model, or a library that quern.aot has written. Paths may be those of .onnx, .tflite,
+    .keras, .h5 and .pt2 files and of SavedModels. `growing_caches`: as of quern.load.
     `backend`: "native", or "interpreter" for the unoptimised reference. `precision`: what
     products and convolutions of float32 are computed in: "f32"; "bf16", with sums in float32; or
     "auto", which takes bf16 where it pays, as far as no output is off by more than `max_error`
@@ -69,8 +71,13 @@ def compile(model: Any, example_inputs: Any = None, *, shapes: Optional[Shapes] 
     may list several (quern.aot). `kernel_cache`: compiled kernels are kept in the cache folder,
     where other processes find them. `cast`: inputs of another type of numbers than the model's, as
     float64 for float32, are converted, as those of estimators always are; else they are refused.
-    Other options go to the exporter of torch or skl2onnx.
+    Other options go to the exporter.
     """
+    original, was_given, given_options = model, example_inputs, export_options
+    gives_dict = False
+    if sources.is_foreign(model):
+        made = sources.exported(model, example_inputs, export_options)
+        model, gives_dict, example_inputs, export_options = made.content, made.gives_dict, None, {}
     compile_options: dict[str, Any] = {
         "target_cpu": target_cpu, "opt_level": opt_level, "precision": precision,
         "max_error": max_error, "weights": weights, "winograd": winograd,
@@ -101,7 +108,9 @@ def compile(model: Any, example_inputs: Any = None, *, shapes: Optional[Shapes] 
                                   {"backend": backend, "kernel_cache": kernel_cache,
                                    "samples": samples, **compile_options, **run_options},
                                   timeout, progress)
-    ready.cast = cast or sources.is_estimator(model)
+    ready.cast = cast or sources.is_estimator(model) or frameworks.framework_of(original) == "Keras"
+    ready.gives_dict = gives_dict
+    originals.remember(ready, original, was_given, given_options)
     return ready
 
 

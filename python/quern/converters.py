@@ -1,4 +1,4 @@
-"""From torch modules, and fitted estimators of scikit-learn, LightGBM and XGBoost, to ONNX.
+"""From torch modules and programs, and fitted estimators of scikit-learn, LightGBM and XGBoost, to ONNX.
 
 Converting is left to the converters that users of these packages have: torch.onnx, skl2onnx and
 onnxmltools. None is needed to import quern.
@@ -8,9 +8,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
-from typing import Any, Iterator
+from typing import Any, Iterable, Iterator, Sequence
 
 from .errors import QuernError, UnsupportedError, UsageError
+from .frameworks import Exported, need
 from .sources import bytes_of_message
 
 log = logging.getLogger("quern")
@@ -32,7 +33,7 @@ def root_cause(error: BaseException) -> str:
 
 
 @contextlib.contextmanager
-def _errors_of(converter: str, what: str) -> Iterator[None]:
+def errors_of(converter: str, what: str) -> Iterator[None]:
     """What a converter raises, as UnsupportedError; sources.serialized wraps the rest."""
     try:
         yield
@@ -62,13 +63,15 @@ def _in_eval_mode(module: Any) -> Iterator[None]:
             part.training = True
 
 
-def from_torch(module: Any, example_inputs: Any, options: dict[str, Any]) -> bytes:
-    """In eval mode; the module is left as it was."""
+def from_torch(module: Any, example_inputs: Any, options: dict[str, Any]) -> Exported:
+    """A module in eval mode, which is left as it was; or a program of torch.export, with the sizes
+    that it leaves open."""
     import torch
 
-    if example_inputs is None:
+    is_program = not isinstance(module, torch.nn.Module)
+    if example_inputs is None and not is_program:
         raise UsageError("a torch.nn.Module needs example inputs: quern.compile(module, (tensor,))")
-    if isinstance(example_inputs, torch.Tensor):
+    if isinstance(example_inputs, torch.Tensor) or not isinstance(example_inputs, Iterable):
         example_inputs = (example_inputs,)
     try:
         import onnx  # noqa: F401
@@ -78,10 +81,48 @@ def from_torch(module: Any, example_inputs: Any, options: dict[str, Any]) -> byt
                                "pip install onnx onnxscript") from error
     name = type(module).__name__
     log.info("exporting %s with torch.onnx", name)
-    with torch.no_grad(), _in_eval_mode(module), _errors_of("torch.onnx", name):
-        program = torch.onnx.export(module, tuple(example_inputs),
+    mode = contextlib.nullcontext() if is_program else _in_eval_mode(module)
+    arguments = () if is_program else (tuple(example_inputs),)
+    with torch.no_grad(), mode, errors_of("torch.onnx", name):
+        program = torch.onnx.export(module, *arguments,
                                     **{"dynamo": True, "verbose": False, **options})
-    return bytes_of_message(program.model_proto)
+    message = program.model_proto
+    names = keys_of(getattr(program, "exported_program", None))
+    if names:
+        name_outputs(message.graph, names)
+    return Exported(bytes_of_message(message), bool(names))
+
+
+def keys_of(program: Any) -> list[str]:
+    """Those of the dict that a program of torch.export gives; none when it gives no dict of
+    tensors."""
+    made = getattr(getattr(program, "call_spec", None), "out_spec", None)
+    if made is None or not issubclass(made.type or object, dict):
+        return []
+    keys = made.context[1] if isinstance(made.context, (list, tuple)) and len(
+        made.context) == 2 and isinstance(made.context[1], list) else made.context
+    return [str(key) for key in keys] if made.num_leaves == len(keys) else []
+
+
+def name_outputs(graph: Any, names: Sequence[str]) -> None:
+    """Gives the outputs of an ONNX graph these names; NAME_output where an input has it. A value
+    in between that has one goes by another."""
+    if len(names) != len(graph.output):
+        return
+    inputs = {port.name for port in graph.input}
+    wanted = [f"{name}_output" if name in inputs else name for name in names]
+    renamed = {name: f"{name}_inner" for name in wanted}
+    for output, name in zip(graph.output, wanted):
+        renamed[output.name] = name
+    if len({output.name for output in graph.output}) != len(names) or any(
+            output.name in inputs for output in graph.output):
+        return
+    for node in graph.node:
+        node.input[:] = [renamed.get(name, name) for name in node.input]
+        node.output[:] = [renamed.get(name, name) for name in node.output]
+    for values in (graph.output, graph.value_info, graph.initializer):
+        for value in values:
+            value.name = renamed.get(value.name, value.name)
 
 
 #===-----------------------------------------------------------------------===#
@@ -153,16 +194,8 @@ def _from_booster(booster: Any, options: dict[str, Any]) -> bytes:
     settings = {"initial_types": [("X", FloatTensorType([None, features]))], **options}
     if is_lightgbm:
         settings.setdefault("zipmap", False)
-    with _errors_of("onnxmltools", f"{_package_of(booster)}.Booster"):
+    with errors_of("onnxmltools", f"{_package_of(booster)}.Booster"):
         return bytes_of_message(convert(booster, **settings))
-
-
-def _need(package: str, what: str) -> None:
-    try:
-        __import__(package)
-    except ImportError as error:
-        raise UnsupportedError(f"{what} needs the package {package} ({error}): "
-                               f"pip install {package}") from error
 
 
 def from_estimator(estimator: Any, example_inputs: Any, options: dict[str, Any]) -> bytes:
@@ -171,10 +204,10 @@ def from_estimator(estimator: Any, example_inputs: Any, options: dict[str, Any])
     name = f"{_package_of(estimator)}.{type(estimator).__name__}"
     boosters = {_package_of(part) for part in _parts_of(estimator)} & {"lightgbm", "xgboost"}
     if boosters:
-        _need("onnxmltools", name)
+        need("onnxmltools", name)
     if type(estimator).__name__ == "Booster":
         return _from_booster(estimator, options)
-    _need("skl2onnx", name)
+    need("skl2onnx", name)
     from skl2onnx import to_onnx
 
     options = dict(options)
@@ -186,7 +219,7 @@ def from_estimator(estimator: Any, example_inputs: Any, options: dict[str, Any])
     if hasattr(estimator, "predict_proba"):  # arrays instead of a list of dicts
         options.setdefault("options", {id(estimator): {"zipmap": False}})
     log.info("converting %s with skl2onnx", name)
-    with _errors_of("skl2onnx", name):
+    with errors_of("skl2onnx", name):
         message = to_onnx(estimator, example_inputs, **options)
     _drop_unused_inputs(message.graph)
     return bytes_of_message(message)

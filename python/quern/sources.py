@@ -1,5 +1,5 @@
-"""What can be compiled: files, bytes, onnx.ModelProto; torch modules and fitted estimators, which
-converters.py converts.
+"""What can be compiled: files, bytes, onnx.ModelProto; models of other frameworks (frameworks.py) and
+fitted estimators (converters.py), which are converted.
 """
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import pathlib
 from typing import Any, Mapping, Optional, Sequence
 
-from . import _quern
+from . import _quern, frameworks
 from ._quern import CompiledModel, Model
 from .errors import FileError, UsageError, refuses_types, wraps_errors
 
@@ -25,13 +25,20 @@ def is_library(model: Any) -> bool:
     return is_path(model) and _quern.is_library_file(os.fspath(model))
 
 
-def _kinds_of(model: Any) -> set[str]:
-    return {f"{kind.__module__}.{kind.__qualname__}" for kind in type(model).__mro__}
-
-
 def is_estimator(model: Any) -> bool:
     """Whether it is an estimator of scikit-learn, LightGBM or XGBoost."""
-    return not _ESTIMATORS.isdisjoint(_kinds_of(model))
+    return not _ESTIMATORS.isdisjoint(frameworks.kinds_of(model))
+
+
+def is_foreign(model: Any) -> bool:
+    """Whether a framework has to export it: a model of one, or a file or folder of one."""
+    return not is_estimator(model) and frameworks.framework_of(model) is not None
+
+
+@wraps_errors("converting the model")
+def exported(model: Any, example_inputs: Any, export_options: dict[str, Any]) -> frameworks.Exported:
+    """Of a foreign model."""
+    return frameworks.export(model, example_inputs, export_options)
 
 
 def load_library_of(path: str, **run_options: Any) -> CompiledModel:
@@ -44,8 +51,7 @@ def load(model: Any, example_inputs: Any = None, *,
          shapes: Optional[Mapping[str, Sequence[int]]] = None,
          dims: Optional[Mapping[str, int]] = None, growing_caches: bool = False,
          timeout: Optional[float] = None, progress: Any = None, **export_options: Any) -> Any:
-    """The quern.Model of a path, bytes, an onnx.ModelProto, a torch.nn.Module with example
-    inputs, or a fitted estimator. `shapes` gives inputs sizes by their name, `dims` gives them
+    """The quern.Model of whatever quern.compile takes. `shapes` gives inputs sizes by their name, `dims` gives them
     to symbolic dimensions; `export_options` are those of the exporter. `growing_caches`: inputs
     that outputs continue (past keys and values), and these outputs, have the dimension that grows
     first, [length, batch, heads, size]: such an output may begin in its input's memory, where a
@@ -64,7 +70,7 @@ def load(model: Any, example_inputs: Any = None, *,
     sizes: dict[str, Any] = {
         "shapes": {name: list(shape) for name, shape in (shapes or {}).items()},
         "dims": dict(dims or {}), "growing_caches": growing_caches, "timeout": timeout, "progress": progress}
-    if is_path(model):
+    if is_path(model) and not is_foreign(model):
         _refuse(export_options)
         return Model.load(os.fspath(model), **sizes)
     return Model.from_bytes(serialized(model, example_inputs, **export_options),
@@ -75,7 +81,7 @@ def bytes_of(model: Any, example_inputs: Any = None, **export_options: Any) -> b
     """Those of any model that `load` takes, but for one that is loaded."""
     if isinstance(model, Model):
         raise UsageError("a quern.Model has no bytes any more; give the file, or a message")
-    if is_path(model):
+    if is_path(model) and not is_foreign(model):
         _refuse(export_options)
         try:
             return pathlib.Path(model).read_bytes()
@@ -87,6 +93,8 @@ def bytes_of(model: Any, example_inputs: Any = None, **export_options: Any) -> b
 @wraps_errors("converting the model")
 def serialized(model: Any, example_inputs: Any = None, **export_options: Any) -> bytes:
     """The bytes of a model that is not a file."""
+    if is_foreign(model):
+        return frameworks.export(model, example_inputs, export_options).content
     if isinstance(model, (bytes, bytearray, memoryview)):
         _refuse(export_options)
         return bytes(model)
@@ -94,9 +102,6 @@ def serialized(model: Any, example_inputs: Any = None, **export_options: Any) ->
         _refuse(export_options)
         content: bytes = model.read()
         return content
-    if "torch.nn.modules.module.Module" in _kinds_of(model):
-        from .converters import from_torch
-        return from_torch(model, example_inputs, export_options)
     if is_estimator(model):
         from .converters import from_estimator
         return from_estimator(model, example_inputs, export_options)
@@ -104,8 +109,9 @@ def serialized(model: Any, example_inputs: Any = None, **export_options: Any) ->
         _refuse(export_options)
         return bytes_of_message(model)
     raise UsageError(f"cannot compile a {type(model).__module__}.{type(model).__qualname__}; "
-                     "wanted a path, bytes, an onnx.ModelProto, a torch.nn.Module or a fitted "
-                     "estimator of scikit-learn, LightGBM or XGBoost")
+                     "wanted a path, bytes, an onnx.ModelProto, a keras.Model, a tf.function, a "
+                     "torch.nn.Module or torch.export.ExportedProgram, a function of JAX or a "
+                     "fitted estimator of scikit-learn, LightGBM or XGBoost")
 
 
 def _refuse(export_options: Any) -> None:

@@ -81,6 +81,17 @@ void python::bindCallableModel(nb::module_ &module) {
            "run.")
       .def_rw("cast", &CallableModel::castsInputs,
               "Whether inputs of another type of numbers, as float64 for float32, are converted.")
+      .def_rw(
+          "gives_dict", &CallableModel::givesDict,
+          "Whether calls give several outputs as a dict by name, as the model that was compiled\n"
+          "does, instead of a tuple.")
+      .def(
+          "compare",
+          [](nb::handle self, nb::args arguments, nb::kwargs named) {
+            return nb::module_::import_("quern.against").attr("compare")(self, *arguments, **named);
+          },
+          "Error and time against the framework itself, run in turns: of what was compiled, or of\n"
+          "`original`. On random inputs unless `inputs` are given.")
       .def("profile", profileOf,
            "Of a model compiled with profile=True: a dict for each step, with its time.")
       .def("clear_profile", &CallableModel::clearProfile)

@@ -211,7 +211,12 @@ nb::object CallableModel::call(PyObject *arguments, PyObject *named) {
   runWorker(*worker);
   if (outputNames.size() == 1)
     return takeOutput(*worker, 0);
-  return nb::tuple(takeOutputs(*worker));
+  if (!givesDict)
+    return nb::tuple(takeOutputs(*worker));
+  nb::dict outputs;
+  for (size_t i = 0; i < outputNames.size(); ++i)
+    outputs[outputNames[i]] = takeOutput(*worker, i);
+  return outputs;
 }
 
 size_t CallableModel::outputIndex(nb::handle name) const {

@@ -50,6 +50,8 @@ public:
   void warmUp(const Sizes &dims, const Shapes &shapes, nanobind::handle seconds);
   /// Whether inputs of another numeric type are converted to that of the model.
   bool castsInputs = false;
+  /// Whether `call` gives several outputs as a dict by name instead of a tuple.
+  bool givesDict = false;
   /// Of all runners; UsageError, raised, without RunnerOptions::profile.
   std::vector<ProfileRow> profile();
   void clearProfile();

@@ -44,21 +44,34 @@ static std::unique_ptr<Runner> runnerOf(const python::CallableModel &model) {
   return python::valueOf(model.compiled().createRunner(model.sessionOptions()));
 }
 
-static nb::dict dictOf(const OutputComparison &output) {
+static nb::dict dictOf(const std::string &name, const TensorDifference &difference) {
   nb::dict row;
-  row["name"] = python::textOf(output.name);
-  row["max_abs"] = output.difference.maxAbsolute;
-  row["max_rel"] = output.difference.maxRelative;
-  row["max_of_largest"] = output.difference.maxOfLargest;
-  row["max_ulp"] = output.difference.maxUlp;
-  row["ulps"] = output.difference.ulps;
-  row["cosine"] = output.difference.cosine;
-  row["top_1"] = output.difference.topAgreement;
-  row["mismatches"] = output.difference.mismatches;
-  row["incomparable"] = output.difference.incomparable;
-  row["passed"] = output.difference.passes();
+  row["name"] = python::textOf(name);
+  row["max_abs"] = difference.maxAbsolute;
+  row["max_rel"] = difference.maxRelative;
+  row["max_of_largest"] = difference.maxOfLargest;
+  row["max_ulp"] = difference.maxUlp;
+  row["ulps"] = difference.ulps;
+  row["cosine"] = difference.cosine;
+  row["top_1"] = difference.topAgreement;
+  row["mismatches"] = difference.mismatches;
+  row["incomparable"] = difference.incomparable;
+  row["passed"] = difference.passes();
+  return row;
+}
+
+static nb::dict dictOf(const OutputComparison &output) {
+  nb::dict row = dictOf(output.name, output.difference);
   row["flush_matters"] = output.flushMatters;
   return row;
+}
+
+static Tolerance orGiven(const Tolerance &usual, std::optional<double> relative,
+                         std::optional<double> absolute) {
+  if (!relative && !absolute)
+    return usual;
+  return {.relative = relative.value_or(Tolerance().relative),
+          .absolute = absolute.value_or(Tolerance().absolute)};
 }
 
 /// `model` is what both were compiled from.
@@ -72,9 +85,7 @@ static nb::dict compareModels(const Model &model, const python::CallableModel &r
   options.tolerance = toleranceOf(compiled.compiled().precision(), hasSmallWeights,
                                   compiled.compiled().precisionChoice(),
                                   explanation ? explanation->unroundedType() : DType::Undefined);
-  if (relative || absolute)
-    options.tolerance = Tolerance{.relative = relative.value_or(Tolerance().relative),
-                                  .absolute = absolute.value_or(Tolerance().absolute)};
+  options.tolerance = orGiven(*options.tolerance, relative, absolute);
   options.seconds = seconds;
   std::unique_ptr<Runner> first = runnerOf(reference), second = runnerOf(compiled);
   Comparison comparison = python::valueOf(
@@ -91,6 +102,30 @@ static nb::dict compareModels(const Model &model, const python::CallableModel &r
   dict["verdict"] = python::textOf(comparison.verdict().message());
   dict["picture"] = errorPicture(comparison.outputs);
   return dict;
+}
+
+/// How far outputs of a model are from those of another system, each a list in the model's order.
+static nb::list compareOutputs(const python::CallableModel &model, nb::handle wanted,
+                               nb::handle found, std::optional<double> relative,
+                               std::optional<double> absolute) {
+  const CompiledModel &compiled = model.compiled();
+  std::vector<AnyValue> first = python::feedOf(compiled.outputs(), wanted);
+  std::vector<AnyValue> second = python::feedOf(compiled.outputs(), found);
+  Tolerance tolerance = orGiven(
+      toleranceOf(compiled.precision(), /*multipliesBytes=*/false, compiled.precisionChoice()),
+      relative, absolute);
+  nb::list rows;
+  for (size_t i = 0; i < first.size(); ++i)
+    rows.append(dictOf(compiled.outputs()[i].name, compareValues(first[i], second[i], tolerance)));
+  return rows;
+}
+
+/// What a model is run on when nobody gives it inputs.
+static nb::list sampleFeed(const python::CallableModel &model) {
+  nb::list feed;
+  for (AnyValue &value : inputsOf(model.compiled(), nb::none()))
+    feed.append(python::toPython(std::move(value)));
+  return feed;
 }
 
 static nb::dict benchmarkModel(const python::CallableModel &model, nb::handle feed,
@@ -142,6 +177,9 @@ void python::bindReports(nb::module_ &module) {
              nb::arg("atol").none(), nb::arg("seconds"), nb::arg("small_weights"));
   module.def("benchmark_model", benchmarkModel, nb::arg("model"), nb::arg("inputs").none(),
              nb::arg("seconds"));
+  module.def("compare_outputs", compareOutputs, nb::arg("model"), nb::arg("wanted"),
+             nb::arg("found"), nb::arg("rtol").none(), nb::arg("atol").none());
+  module.def("sample_feed", sampleFeed, nb::arg("model"));
   module.def("begin_trace", beginTrace);
   module.def("end_trace", endTrace, "What was recorded, in Chrome's trace format.");
   module.def("seed_random_ops", seedRandomOps, nb::arg("seed"));

@@ -323,3 +323,53 @@ def test_pieces_that_cannot_be_exported_stay_with_torch(caplog):
     with torch.no_grad(), caplog.at_level(logging.INFO, "quern"):
         torch.testing.assert_close(torch.compile(function, backend="quern")(x), function(x))
     assert "left to torch" in caplog.text
+
+
+#===-----------------------------------------------------------------------===#
+# torch.export, and compare
+#===-----------------------------------------------------------------------===#
+
+
+class GivesDict(torch.nn.Module):
+    def forward(self, z, a):
+        return {"sum": z + a, "difference": z - a}
+
+
+def program_of(net, *inputs):
+    rows = torch.export.Dim("rows", max=1000)
+    return torch.export.export(net, inputs, dynamic_shapes=tuple({0: rows} for _ in inputs))
+
+
+def test_programs(tmp_path):
+    needs_exporter()
+    net = module()
+    program = program_of(net, torch.randn(3, 10))
+    torch.export.save(program, tmp_path / "net.pt2")
+    for given in (program, tmp_path / "net.pt2"):
+        model = quern.compile(given)
+        for rows in (3, 8):
+            x = torch.randn(rows, 10)
+            np.testing.assert_allclose(model(x), net(x).detach().numpy(), rtol=1e-3, atol=1e-5)
+
+
+def test_dicts():
+    needs_exporter()
+    z, a = torch.randn(3, 4), torch.randn(3, 4)
+    net = GivesDict()
+    for model in (quern.compile(net, (z, a)), quern.compile(program_of(net, z, a))):
+        assert [port.name for port in model.inputs] == ["z", "a"]
+        found = model(z, a)
+        np.testing.assert_allclose(found["sum"], (z + a).numpy(), rtol=1e-3)
+        np.testing.assert_allclose(found["difference"], (z - a).numpy(), rtol=1e-3)
+
+
+def test_compare():
+    needs_exporter()
+    net, x = module().train(), torch.randn(3, 10)
+    before = torch.get_num_threads()
+    report = quern.compile(net, (x,), threads=1).compare(seconds=0.02)
+    assert [system.name for system in report.systems][:3] == ["Quern", "torch", "torch.compile"]
+    assert report.passed and [system.threads for system in report.systems[:2]] == [1, 1]
+    assert torch.get_num_threads() == before and net.training
+    program = program_of(net.eval(), x)
+    assert quern.compile(program).compare(seconds=0.02).passed
