@@ -105,6 +105,8 @@ private:
   void emitSlabs(const Block &block);
   /// exp(score - base), of which the bits of bfloat16 count; 0 of minus infinity, NaN of NaN.
   Value weightOfBf16(Value score, Value base);
+  /// A vector of weights in the type of factors.
+  Value narrowed(Value weights);
 
   // Memory.
   Value stride(OperandStrides of, Axis axis) { return kb.dim(dimIndex(of) + axis); }

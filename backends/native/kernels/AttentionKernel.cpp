@@ -381,7 +381,7 @@ void AttentionEmitter::weighRow(const Block &block, Value row) {
       return Values{e.add(now[0], weight)};
     }
     // Rounded weights lie before the scores that are still to be read, and are what is summed up.
-    Value narrow = e.castTo(weight, spec.factors);
+    Value narrow = narrowed(weight);
     kb.store(narrow, advanceFactor(place, at), spec.factors, lanes);
     nn::ScalarEmitter factors(kb.builder(), kb.loc(), spec.factors, lanes);
     return Values{e.add(now[0], factors.castTo(narrow, dtype))};

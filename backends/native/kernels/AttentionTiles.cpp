@@ -21,6 +21,14 @@ constexpr int64_t kHalf = TileUnit::kRows;
 constexpr int64_t kFirstA = 4, kFirstB = 6;
 } // namespace
 
+static Value callVector(KernelBuilder &kb, StringRef name, Type result, ValueRange operands) {
+  OpBuilder &ops = kb.builder();
+  return ops
+      .create<LLVM::CallIntrinsicOp>(kb.loc(), result, ops.getStringAttr(name), operands,
+                                     LLVM::FastmathFlags::none)
+      ->getResult(0);
+}
+
 void AttentionEmitter::configureTiles(const Task &task) {
   // Each tile of A and of sums has as many rows as the task, 16 at most; those of B have 16.
   Value rows = kb.minSigned(task.rowCount, kb.index(kHalf));
@@ -90,7 +98,7 @@ Value AttentionEmitter::weightOfBf16(Value score, Value base) {
   OpBuilder &ops = kb.builder();
   nn::ScalarEmitter e = vectors();
   Value scale = e.constant(kLog2E), least = e.constant(kLeast);
-  Value x = e.mul(e.sub(score, base), scale);
+  Value x = e.fma(score, scale, e.mul(base, e.constant(-kLog2E)));
   // Of NaN x itself.
   x = e.select(e.less(x, least), least, x);
   Value n = e.roundEven(x), rest = e.sub(x, n);
@@ -101,13 +109,17 @@ Value AttentionEmitter::weightOfBf16(Value score, Value base) {
     return ops.create<arith::ConstantOp>(kb.loc(), ops.getIntegerAttr(type, value));
   };
   constexpr int64_t kAllLanes = -1, kCurrentRounding = 4;
-  return ops
-      .create<LLVM::CallIntrinsicOp>(kb.loc(), sum.getType(),
-                                     ops.getStringAttr("llvm.x86.avx512.mask.scalef.ps.512"),
-                                     ValueRange{sum, n, sum, integer(ops.getI16Type(), kAllLanes),
-                                                integer(ops.getI32Type(), kCurrentRounding)},
-                                     LLVM::FastmathFlags::none)
-      ->getResult(0);
+  return callVector(kb, "llvm.x86.avx512.mask.scalef.ps.512", sum.getType(),
+                    {sum, n, sum, integer(ops.getI16Type(), kAllLanes),
+                     integer(ops.getI32Type(), kCurrentRounding)});
+}
+
+Value AttentionEmitter::narrowed(Value weights) {
+  if (!spec.tiled || !kb.target().has(Isa::Bf16Dot))
+    return vectors().castTo(weights, spec.factors);
+  // Two instructions instead of ten: it makes zeros of subnormal numbers, as products do.
+  Type type = VectorType::get({lanes}, kb.builder().getBF16Type());
+  return callVector(kb, "llvm.x86.avx512bf16.cvtneps2bf16.512", type, weights);
 }
 
 /// sums = sums * factor + weights * values, of a slab of rows.
