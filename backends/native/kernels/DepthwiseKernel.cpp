@@ -63,10 +63,9 @@ private:
   /// Adds what `body` does for each column of a row of the filter. Its number is 0 in a loop.
   using ColumnBody = std::function<Values(Value column, int64_t number, Values sums)>;
   Values forColumns(Values sums, const ColumnBody &body);
-  /// Stores the result of one sum, of all, or of the first `count`: these by way of memory, so that
-  /// the epilogue's code is there once.
-  void finish(const Line &line, Value x, Value sum);
-  void finishAll(const Line &line, Value x, const Values &sums);
+  /// Stores the results of sums side by side, or of the first `count`: these by way of memory, so
+  /// that the epilogue's code is there once.
+  void finish(const Line &line, Value x, const Values &sums);
   void finishSome(const Line &line, Value x, const Values &sums, Value count);
   Value columns() {
     return spec.columns > 0 ? kb.index(spec.columns) : dim(&DepthwiseDims::columns);
@@ -164,7 +163,7 @@ void DepthwiseEmitter::emitPixels(const Line &line, Value from, Value to, bool a
         line.rows.from, line.rows.to, 1, Values(spec.results, line.start),
         [&](Value row, ValueRange now) { return addRow(line, row, x, Values(now), areInside); });
     if (areInside && spec.epilogue.isShort())
-      return finishAll(line, x, sums);
+      return finish(line, x, sums);
     finishSome(line, x, sums, kb.minSigned(kb.sub(to, x), kb.index(spec.results)));
   });
 }
@@ -208,7 +207,7 @@ void DepthwiseEmitter::emitGroup(const Line &line, Value x, int64_t outsideFirst
                    return addRowOfGroup(line, row, x, Values(now), outsideFirst, outsideLast);
                  });
   if (spec.epilogue.isShort())
-    return finishAll(line, x, sums);
+    return finish(line, x, sums);
   finishSome(line, x, sums, kb.index(spec.results));
 }
 
@@ -243,15 +242,17 @@ DepthwiseEmitter::Values DepthwiseEmitter::addRowOfGroup(const Line &line, Value
   return sums;
 }
 
-void DepthwiseEmitter::finish(const Line &line, Value x, Value sum) {
-  Value element = kb.mul(kb.add(line.result, x), spec.lanes);
-  emitEpilogue(kb, spec.epilogue, sum, epilogueBuffers(kb, spec.epilogue, spec.hasBias ? 4 : 3),
-               {element, {}, line.channel}, spec.lanes, kb.buffer(2));
-}
-
-void DepthwiseEmitter::finishAll(const Line &line, Value x, const Values &sums) {
-  for (auto [i, sum] : llvm::enumerate(sums))
-    finish(line, kb.add(x, static_cast<int64_t>(i)), sum);
+void DepthwiseEmitter::finish(const Line &line, Value x, const Values &sums) {
+  ResultRow pixels;
+  pixels.areAdjacent = true;
+  for (size_t i = 0; i < sums.size(); ++i) {
+    Value element = kb.mul(kb.add(kb.add(line.result, x), static_cast<int64_t>(i)), spec.lanes);
+    pixels.at.push_back({element, {}, line.channel});
+    pixels.active.emplace_back();
+  }
+  emitEpilogueOfRow(kb, spec.epilogue, sums,
+                    epilogueBuffers(kb, spec.epilogue, spec.hasBias ? 4 : 3), pixels, spec.lanes,
+                    kb.buffer(2));
 }
 
 void DepthwiseEmitter::finishSome(const Line &line, Value x, const Values &sums, Value count) {
@@ -260,7 +261,7 @@ void DepthwiseEmitter::finishSome(const Line &line, Value x, const Values &sums,
              types.accumulate, spec.lanes);
   kb.forLoop(kb.index(0), count, 1, [&](Value i) {
     Value at = kb.advance(results, kb.mul(i, spec.lanes), types.accumulate);
-    finish(line, kb.add(x, i), kb.load(at, types.accumulate, spec.lanes));
+    finish(line, kb.add(x, i), {kb.load(at, types.accumulate, spec.lanes)});
   });
 }
 

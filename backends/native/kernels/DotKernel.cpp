@@ -112,6 +112,8 @@ private:
   Values startSums(const Tile &tile, Value firstRow, int64_t rows);
   /// Stores the sums by way of `memory`, so that the epilogue's code is there once
   /// for all rows.
+  /// The vectors of a row of the line.
+  ResultRow rowOfTile(Value row);
   void storeByRows(const Tile &tile, Value memory, Value firstRow, int64_t rows);
   /// Elements of the sums of a tile of the tallest height.
   int64_t elementsOfTile() const { return spec.heights.front() * spec.tile.columns(); }
@@ -347,21 +349,33 @@ void DotEmitter::emitRows(const Tile &tile, Value firstRow, int64_t rows) {
     auto store = [&] { storeByRows(tile, memory, firstRow, rows); };
     return tile.isLastPart ? kb.ifThen(tile.isLastPart, store) : store();
   }
-  for (int64_t i = 0; i < rows * vectors; ++i)
-    emitEpilogue(kb, spec.epilogue, sums[i], tile.operands,
-                 position(kb.add(firstRow, i / vectors), i % vectors), lanes, tile.c,
-                 active(i % vectors));
+  for (int64_t row = 0; row < rows; ++row)
+    emitEpilogueOfRow(kb, spec.epilogue, ValueRange(sums).slice(row * vectors, vectors),
+                      tile.operands, rowOfTile(kb.add(firstRow, row)), lanes, tile.c);
+}
+
+ResultRow DotEmitter::rowOfTile(Value row) {
+  ResultRow vectors;
+  vectors.areAdjacent = spec.contiguousColumns;
+  for (int64_t v = 0; v < spec.tile.vectors; ++v) {
+    vectors.at.push_back(position(row, v));
+    vectors.active.push_back(active(v));
+  }
+  return vectors;
 }
 
 void DotEmitter::storeByRows(const Tile &tile, Value memory, Value firstRow, int64_t rows) {
   int64_t lanes = spec.tile.lanes, vectors = spec.tile.vectors;
+  SharedOperands shared =
+      loadShared(kb, spec.epilogue, tile.operands, rowOfTile(kb.index(0)), lanes);
   kb.forLoop(kb.index(0), kb.index(rows), 1, [&](Value row) {
     Value ofRow = kb.advance(memory, kb.mul(row, vectors * lanes), types.accumulate);
-    for (int64_t v = 0; v < vectors; ++v) {
-      Value sum = kb.load(kb.advance(ofRow, v * lanes, types.accumulate), types.accumulate, lanes);
-      emitEpilogue(kb, spec.epilogue, sum, tile.operands, position(kb.add(firstRow, row), v), lanes,
-                   tile.c, active(v));
-    }
+    Values sums;
+    for (int64_t v = 0; v < vectors; ++v)
+      sums.push_back(
+          kb.load(kb.advance(ofRow, v * lanes, types.accumulate), types.accumulate, lanes));
+    emitEpilogueOfRow(kb, spec.epilogue, sums, tile.operands, rowOfTile(kb.add(firstRow, row)),
+                      lanes, tile.c, shared);
   });
 }
 

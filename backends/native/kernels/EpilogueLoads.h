@@ -66,6 +66,26 @@ void emitEpilogue(KernelBuilder &kb, const EpilogueCode &code, mlir::Value rootR
                   mlir::ValueRange operands, const ResultPosition &at, int64_t lanes,
                   mlir::Value output, mlir::Value active = {});
 
+/// Neighbouring vectors of a result and, if `areAdjacent`, of memory; `active` of each, or null.
+struct ResultRow {
+  llvm::SmallVector<ResultPosition, 4> at;
+  llvm::SmallVector<mlir::Value, 4> active;
+  bool areAdjacent = false;
+};
+
+/// What vectors read for whatever row, of each vector for each operand; null where rows differ.
+using SharedOperands = llvm::SmallVector<KernelBuilder::Values, 4>;
+
+/// Reads what rows of these columns share, before a loop over them: the code within may store.
+SharedOperands loadShared(KernelBuilder &kb, const EpilogueCode &code, mlir::ValueRange operands,
+                          const ResultRow &columns, int64_t lanes);
+
+/// The same as emitEpilogue for each of `rootResults`; bytes that are adjacent are packed and
+/// stored together.
+void emitEpilogueOfRow(KernelBuilder &kb, const EpilogueCode &code, mlir::ValueRange rootResults,
+                       mlir::ValueRange operands, const ResultRow &row, int64_t lanes,
+                       mlir::Value output, const SharedOperands &shared = {});
+
 /// The step's buffers from `firstBuffer` on, one for each operand of `code`.
 KernelBuilder::Values epilogueBuffers(KernelBuilder &kb, const EpilogueCode &code,
                                       int64_t firstBuffer);

@@ -7,6 +7,9 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+#include <cmath>
 
 using namespace mlir;
 using namespace quern;
@@ -27,7 +30,18 @@ bool ScalarProgram::isTable(int input) const {
       ops, [=](const Op &op) { return op.name == "nn.byte_lookup" && op.args[1] == input; });
 }
 
+/// The types of bytes that are packed.
+static bool isPackedType(DType dtype) { return dtype == DType::UInt8 || dtype == DType::Int8; }
+
 namespace {
+/// What a byte is made of, a float: bounded, rounded to an integer if `rounds`, else cut off, and
+/// moved by the integer `zero`, value number -1 for none.
+struct ByteSource {
+  int number;
+  bool rounds = false;
+  int zero = -1;
+};
+
 /// Emits the values of a program one by one.
 class ProgramEmitter {
 public:
@@ -35,13 +49,16 @@ public:
       : kb(kb), program(program), lanes(lanes), values(inputs) {}
   KernelBuilder::Values emit();
 
-private:
+  void append(Value value) { values.push_back(value); }
   Value emitOp(const ScalarProgram::Op &op);
-  Value emitCast(const ScalarProgram::Op &op);
-  Value emitByte(const ScalarProgram::Op &op);
+  Value value(int number) const { return values[number]; }
   nn::ScalarEmitter emitterOf(DType dtype) const {
     return {kb.builder(), kb.loc(), dtype, lanes, kb.target().has(Isa::Fma)};
   }
+
+private:
+  Value emitCast(const ScalarProgram::Op &op);
+  Value emitByte(const ScalarProgram::Op &op);
 
   KernelBuilder &kb;
   const ScalarProgram &program;
@@ -52,27 +69,75 @@ private:
 };
 } // namespace
 
-/// A byte of a float. The conversion rounds what was to be rounded before: the bounds are whole, so
-/// they can be taken first. Who wants the byte as a wider number again gets what it was made of.
+/// The op that gives a value; null for inputs.
+static const ScalarProgram::Op *producerOf(const ScalarProgram &program, int value) {
+  auto op = value - static_cast<int>(program.inputs.size());
+  return op < 0 ? nullptr : &program.ops[op];
+}
+
+/// Whether a value is known to be one integer of at most 8 bits.
+static bool isZeroPoint(const ScalarProgram &program, int value) {
+  const ScalarProgram::Op *op = producerOf(program, value);
+  if (!op)
+    return llvm::is_contained(program.wholeInputs, value);
+  return op->name == "constant" && op->floatValue == std::nearbyint(op->floatValue) &&
+         op->floatValue >= INT8_MIN && op->floatValue <= UINT8_MAX;
+}
+
+static ByteSource sourceOf(const ScalarProgram &program, const ScalarProgram::Op &cast) {
+  const ScalarProgram::Op *op = producerOf(program, cast.args[0]);
+  if (op && op->name == "nn.round")
+    return {op->args[0], true};
+  if (op && op->name == "nn.add" && isZeroPoint(program, op->args[1])) {
+    const ScalarProgram::Op *round = producerOf(program, op->args[0]);
+    if (round && round->name == "nn.round")
+      return {round->args[0], true, op->args[1]};
+  }
+  return {cast.args[0]};
+}
+
+/// The float that makes NaN the byte 0, once `zero` is added.
+static Value withoutNan(nn::ScalarEmitter &floats, Value number, Value zero) {
+  Value none = zero ? floats.sub(floats.constant(0), zero) : floats.constant(0);
+  return floats.select(floats.isNan(number), none, number);
+}
+
+/// ScalarEmitter::boundedBy, less `zero`.
+static Value boundedAround(nn::ScalarEmitter &floats, Value number, DType to, Value zero) {
+  bool isSigned = to == DType::Int8;
+  Value low = floats.sub(floats.constant(isSigned ? INT8_MIN : 0), zero),
+        high = floats.sub(floats.constant(isSigned ? INT8_MAX : UINT8_MAX), zero);
+  if (isSigned) // else NaN becomes the lowest
+    number = withoutNan(floats, number, zero);
+  number = floats.select(floats.less(low, number), number, low);
+  return floats.select(floats.less(number, high), number, high);
+}
+
+/// A byte of a float. The conversion rounds what was to be rounded before, and the zero point is
+/// added to integers: the bounds are whole, so they can be taken first. Who wants the byte as a
+/// wider number again gets what it was made of.
 Value ProgramEmitter::emitByte(const ScalarProgram::Op &op) {
   OpBuilder &ops = kb.builder();
-  auto from = op.args[0] - static_cast<int>(program.inputs.size());
-  bool rounds = from >= 0 && program.ops[from].name == "nn.round";
+  ByteSource source = sourceOf(program, op);
   nn::ScalarEmitter floats = emitterOf(DType::Float32);
-  Value number = rounds ? values[program.ops[from].args[0]] : values[op.args[0]];
-  Value bounded = floats.boundedBy(number, op.resultType);
+  Value zero = source.zero < 0 ? Value() : values[source.zero];
+  Value bounded = zero ? boundedAround(floats, values[source.number], op.resultType, zero)
+                       : floats.boundedBy(values[source.number], op.resultType);
   Type type = floats.typeOf(DType::Int32);
-  Value word = rounds ? ops.create<LLVM::CallIntrinsicOp>(
-                               kb.loc(), type, ops.getStringAttr("llvm.lrint"), ValueRange{bounded})
-                            ->getResult(0)
-                      : ops.create<arith::FPToSIOp>(kb.loc(), type, bounded).getResult();
+  Value word = source.rounds ? ops.create<LLVM::CallIntrinsicOp>(kb.loc(), type,
+                                                                 ops.getStringAttr("llvm.lrint"),
+                                                                 ValueRange{bounded})
+                                   ->getResult(0)
+                             : ops.create<arith::FPToSIOp>(kb.loc(), type, bounded).getResult();
+  if (zero)
+    word = ops.create<arith::AddIOp>(kb.loc(), word,
+                                     ops.create<arith::FPToSIOp>(kb.loc(), type, zero));
   wordsOfBytes[static_cast<int>(values.size())] = word;
   return ops.create<arith::TruncIOp>(kb.loc(), floats.typeOf(op.resultType), word);
 }
 
 Value ProgramEmitter::emitCast(const ScalarProgram::Op &op) {
-  auto isByte = [](DType dtype) { return dtype == DType::UInt8 || dtype == DType::Int8; };
-  if (op.operandType == DType::Float32 && isByte(op.resultType))
+  if (op.operandType == DType::Float32 && isPackedType(op.resultType))
     return emitByte(op);
   auto word = wordsOfBytes.find(op.args[0]);
   if (word != wordsOfBytes.end() && dtypeBits(op.resultType) >= 32)
@@ -109,4 +174,151 @@ KernelBuilder::Values ProgramEmitter::emit() {
 KernelBuilder::Values ScalarProgram::emit(KernelBuilder &kb, ValueRange inputValues,
                                           int64_t lanes) const {
   return ProgramEmitter(kb, *this, inputValues, lanes).emit();
+}
+
+//===----------------------------------------------------------------------===//
+// Several vectors, whose bytes are packed
+//===----------------------------------------------------------------------===//
+
+constexpr int64_t kPackedLanes = ScalarProgram::kPackedLanes,
+                  kMostPacked = ScalarProgram::kMostPacked;
+
+namespace {
+/// Packs the bytes of one group of vectors.
+class PackedEmitter {
+public:
+  PackedEmitter(KernelBuilder &kb, const ScalarProgram &program,
+                ArrayRef<KernelBuilder::Values> inputs)
+      : kb(kb), ops(kb.builder()), program(program) {
+    for (const KernelBuilder::Values &ofVector : inputs)
+      vectors.emplace_back(kb, program, ofVector, kPackedLanes);
+  }
+  Value emit();
+
+private:
+  void emitOp(const ScalarProgram::Op &op);
+  /// The integers that a cast to bytes makes of vector `i`; too low ones may be as low as int32 is.
+  Value words(const ScalarProgram::Op &op, const ByteSource &source, size_t i);
+  Value packFloats(const ScalarProgram::Op &op);
+  Value call(StringRef name, Type type, ValueRange operands) {
+    return ops.create<LLVM::CallIntrinsicOp>(kb.loc(), type, ops.getStringAttr(name), operands)
+        ->getResult(0);
+  }
+  Type vectorOf(Type element, int64_t lanes) { return VectorType::get({lanes}, element); }
+  Value shuffled(Value vector, ArrayRef<int32_t> lanes) {
+    return ops.create<LLVM::ShuffleVectorOp>(kb.loc(), vector, vector, lanes);
+  }
+
+  KernelBuilder &kb;
+  OpBuilder &ops;
+  const ScalarProgram &program;
+  SmallVector<ProgramEmitter, kMostPacked> vectors;
+  /// The bytes of all vectors, by number of the value.
+  llvm::SmallDenseMap<int, Value, 4> packed;
+};
+} // namespace
+
+Value PackedEmitter::words(const ScalarProgram::Op &op, const ByteSource &source, size_t i) {
+  nn::ScalarEmitter floats = vectors[i].emitterOf(DType::Float32);
+  Value number = vectors[i].value(source.number);
+  Value zero = source.zero < 0 ? Value() : vectors[i].value(source.zero);
+  Type type = floats.typeOf(DType::Int32);
+  if (!source.rounds)
+    return ops.create<arith::FPToSIOp>(kb.loc(), type, floats.boundedBy(number, op.resultType));
+  // What is out of range, and NaN, becomes the least number, which the packing bounds.
+  bool isSigned = op.resultType == DType::Int8;
+  Value high = floats.constant(isSigned ? INT8_MAX : UINT8_MAX);
+  if (isSigned)
+    number = withoutNan(floats, number, zero);
+  if (zero)
+    high = floats.sub(high, zero);
+  Value bounded = floats.select(floats.less(high, number), high, number);
+  Value none = vectors[i].emitterOf(DType::Int32).integerConstant(0);
+  Value all = ops.create<arith::ConstantOp>(kb.loc(), ops.getI16IntegerAttr(-1));
+  constexpr int32_t kAsConfigured = 4;
+  Value rounding = ops.create<arith::ConstantOp>(kb.loc(), ops.getI32IntegerAttr(kAsConfigured));
+  return call("llvm.x86.avx512.mask.cvtps2dq.512", type, {bounded, none, all, rounding});
+}
+
+/// Pairs of vectors become one of 16 bits, pairs of these one of bytes, each time by 128 bits of
+/// both; the words of the result are brought in order.
+Value PackedEmitter::packFloats(const ScalarProgram::Op &op) {
+  ByteSource source = sourceOf(program, op);
+  SmallVector<Value, kMostPacked> parts;
+  for (size_t i = 0; i < vectors.size(); ++i)
+    parts.push_back(words(op, source, i));
+  while (parts.size() < kMostPacked)
+    parts.push_back(parts.size() < 2 ? parts[0] : parts[parts.size() - 2]);
+  Type halves = vectorOf(ops.getI16Type(), 2 * kPackedLanes),
+       bytes = vectorOf(ops.getI8Type(), 4 * kPackedLanes),
+       wordType = vectorOf(ops.getI32Type(), kPackedLanes);
+  auto halvesOf = [&](size_t i) {
+    Value packedHalves = call("llvm.x86.avx512.packssdw.512", halves, {parts[i], parts[i + 1]});
+    if (source.zero < 0 || !source.rounds)
+      return packedHalves;
+    Value zero = vectors[0].value(source.zero);
+    Value first = ops.create<vector::ExtractOp>(kb.loc(), zero, int64_t{0});
+    Value number = ops.create<arith::FPToSIOp>(kb.loc(), ops.getI16Type(), first);
+    return call("llvm.sadd.sat", halves, {packedHalves, kb.splat(number, 2 * kPackedLanes)});
+  };
+  Value low = halvesOf(0), high = vectors.size() > 2 ? halvesOf(2) : low;
+  StringRef pack = op.resultType == DType::Int8 ? "llvm.x86.avx512.packsswb.512"
+                                                : "llvm.x86.avx512.packuswb.512";
+  Value mixed = ops.create<LLVM::BitcastOp>(kb.loc(), wordType, call(pack, bytes, {low, high}));
+  SmallVector<int32_t, kPackedLanes> order;
+  for (int32_t vector = 0; vector < 4; ++vector)
+    for (int32_t quarter = 0; quarter < 4; ++quarter)
+      order.push_back(4 * quarter + vector);
+  return ops.create<LLVM::BitcastOp>(kb.loc(), bytes, shuffled(mixed, order));
+}
+
+void PackedEmitter::emitOp(const ScalarProgram::Op &op) {
+  auto number = static_cast<int>(program.inputs.size() + (&op - program.ops.data()));
+  if (op.name == "nn.byte_lookup") {
+    Value found = lookUpBytes(kb, packed.at(op.args[0]), vectors[0].value(op.args[1]),
+                              kPackedLanes * kMostPacked);
+    packed[number] = found;
+    for (auto [i, vector] : llvm::enumerate(vectors)) {
+      SmallVector<int32_t, kPackedLanes> lanes;
+      for (int64_t lane = 0; lane < kPackedLanes; ++lane)
+        lanes.push_back(static_cast<int32_t>(static_cast<int64_t>(i) * kPackedLanes + lane));
+      vector.append(shuffled(found, lanes));
+    }
+    return;
+  }
+  if (op.name == "nn.cast" && isPackedType(op.resultType))
+    packed[number] = packFloats(op);
+  for (ProgramEmitter &vector : vectors)
+    vector.append(vector.emitOp(op));
+}
+
+Value PackedEmitter::emit() {
+  for (const ScalarProgram::Op &op : program.ops)
+    emitOp(op);
+  auto lanes = static_cast<int32_t>(vectors.size()) * static_cast<int32_t>(kPackedLanes);
+  Value result = packed.at(program.results[0]);
+  return vectors.size() == kMostPacked
+             ? result
+             : shuffled(result, llvm::to_vector(llvm::seq<int32_t>(0, lanes)));
+}
+
+bool ScalarProgram::canPack(const Target &target) const {
+  if (!target.has(Isa::Avx512) || results.size() != 1)
+    return false;
+  llvm::SmallVector<int, 4> packed;
+  for (auto [i, op] : llvm::enumerate(ops)) {
+    bool isLookup = op.name == "nn.byte_lookup";
+    if (isLookup ? !target.has(Isa::BytePermute) || !llvm::is_contained(packed, op.args[0])
+                 : isPackedType(op.resultType) &&
+                       (op.name != "nn.cast" || op.operandType != DType::Float32))
+      return false;
+    if (isPackedType(op.resultType))
+      packed.push_back(static_cast<int>(inputs.size() + i));
+  }
+  return llvm::is_contained(packed, results[0]);
+}
+
+Value ScalarProgram::emitPacked(KernelBuilder &kb,
+                                ArrayRef<KernelBuilder::Values> inputValues) const {
+  return PackedEmitter(kb, *this, inputValues).emit();
 }

@@ -33,8 +33,10 @@ struct ScalarProgram {
   std::vector<Op> ops;
   /// The values the program returns.
   llvm::SmallVector<int, 2> results;
+  /// Inputs that hold one integer of at most 8 bits, of either sign: zero points.
+  llvm::SmallVector<int, 2> wholeInputs = {};
 
-  QUERN_FIELDS(inputs, ops, results)
+  QUERN_FIELDS(inputs, ops, results, wholeInputs)
 
   DType typeOf(int value) const {
     auto i = static_cast<size_t>(value);
@@ -46,6 +48,15 @@ struct ScalarProgram {
   std::string label() const;
   /// Emits the program on `lanes`-wide values (0: scalars).
   KernelBuilder::Values emit(KernelBuilder &kb, mlir::ValueRange inputValues, int64_t lanes) const;
+
+  /// Vectors of int32 whose bytes are packed together: a register of 16 lanes each.
+  static constexpr int64_t kPackedLanes = 16, kMostPacked = 4;
+  /// Whether emitPacked can emit it.
+  bool canPack(const Target &target) const;
+  /// The bytes that it makes of up to kMostPacked vectors of kPackedLanes, side by side, in one
+  /// vector: `inputValues` of each. They are rounded, bounded and looked up all at once.
+  mlir::Value emitPacked(KernelBuilder &kb,
+                         llvm::ArrayRef<KernelBuilder::Values> inputValues) const;
 };
 
 } // namespace quern::native

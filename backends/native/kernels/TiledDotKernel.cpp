@@ -272,20 +272,43 @@ void TiledDotEmitter::storeSums(const Tile &tile, Value firstRow, Value skipped,
     return ops.create<arith::AddIOp>(kb.loc(), sum, bias);
   };
   Value rows = kb.add(firstHalf, kb.dim(&TiledDotDims::secondRows));
+  auto rowAt = [&](Value row) {
+    ResultRow vectors;
+    vectors.areAdjacent = spec.contiguousColumns;
+    for (int64_t v = first; v < first + count; ++v) {
+      vectors.at.push_back(position(kb.add(firstRow, row), v));
+      vectors.active.push_back(active(v));
+      vectors.at.back().element =
+          kb.add(vectors.at.back().element, ofSecondHalf(row, &TiledDotDims::extraC));
+      vectors.at.back().row =
+          kb.add(vectors.at.back().row, ofSecondHalf(row, &TiledDotDims::extraRow));
+    }
+    return vectors;
+  };
+  auto biasAt = [&](const ResultRow &row, int64_t v) {
+    return loadOperand(kb, tile.bias, *spec.bias, types.accumulate, row.at[v], kLanes,
+                       row.active[v]);
+  };
+  SharedOperands shared;
+  Values sharedBias;
+  if (!spec.epilogue.access.empty() || spec.bias == OperandAccess::PerColumn) {
+    ResultRow columns = rowAt(kb.index(0));
+    shared = loadShared(kb, spec.epilogue, tile.operands, columns, kLanes);
+    for (int64_t v = 0; spec.bias == OperandAccess::PerColumn && v < count; ++v)
+      sharedBias.push_back(biasAt(columns, v));
+  }
   kb.forLoop(skipped, rows, 1, [&](Value row) {
     Value ofRow = kb.advance(sums, kb.mul(row, 2 * kLanes), types.accumulate);
-    Value inLine = kb.add(firstRow, row);
+    ResultRow vectors = rowAt(row);
+    Values results;
     for (int64_t v = 0; v < count; ++v) {
       Value sum =
           kb.load(kb.advance(ofRow, v * kLanes, types.accumulate), types.accumulate, kLanes);
-      ResultPosition at = position(inLine, first + v);
-      at.element = kb.add(at.element, ofSecondHalf(row, &TiledDotDims::extraC));
-      at.row = kb.add(at.row, ofSecondHalf(row, &TiledDotDims::extraRow));
       if (spec.bias)
-        sum = add(sum, loadOperand(kb, tile.bias, *spec.bias, types.accumulate, at, kLanes,
-                                   active(first + v)));
-      emitEpilogue(kb, spec.epilogue, sum, tile.operands, at, kLanes, tile.c, active(first + v));
+        sum = add(sum, sharedBias.empty() ? biasAt(vectors, v) : sharedBias[v]);
+      results.push_back(sum);
     }
+    emitEpilogueOfRow(kb, spec.epilogue, results, tile.operands, vectors, kLanes, tile.c, shared);
   });
 }
 

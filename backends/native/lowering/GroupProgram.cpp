@@ -13,6 +13,8 @@
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/SetVector.h"
 
+#include <cmath>
+
 using namespace mlir;
 using namespace quern;
 using namespace quern::native;
@@ -42,6 +44,8 @@ private:
   Operation *misfitAt(Operation *op) const;
   std::optional<Reason> writeConstant(nn::ConstantOp op);
   std::optional<Reason> writeCast(nn::CastOp op);
+  /// `value` becomes bytes.
+  void noteZeroPoint(int value);
   void writeElementwise(nn::ElementwiseOpInterface op);
   int append(ScalarProgram::Op op);
   /// Value number `value` converted to `to`.
@@ -159,8 +163,25 @@ std::optional<Reason> ProgramWriter::writeCast(nn::CastOp op) {
                                             std::string(dtypeName(to)) + " would round twice"};
   if (isHalf(from) || isHalf(to))
     value = convert(value, DType::Float32);
+  if (to == DType::UInt8 || to == DType::Int8)
+    noteZeroPoint(value);
   numbers[op.getResult()] = convert(value, to);
   return std::nullopt;
+}
+
+/// Code may add a zero point to integers if it is known to be one.
+void ProgramWriter::noteZeroPoint(int value) {
+  ScalarProgram &program = result.program;
+  int op = value - static_cast<int>(program.inputs.size());
+  if (op < 0 || program.ops[op].name != "nn.add")
+    return;
+  int zero = program.ops[op].args[1];
+  if (zero >= static_cast<int>(result.inputs.size()) ||
+      llvm::is_contained(program.wholeInputs, zero) || program.inputs[zero] != DType::Float32)
+    return;
+  std::optional<double> number = nn::onlyReal(result.inputs[zero]);
+  if (number && *number == std::nearbyint(*number) && *number >= INT8_MIN && *number <= UINT8_MAX)
+    program.wholeInputs.push_back(zero);
 }
 
 void ProgramWriter::writeElementwise(nn::ElementwiseOpInterface op) {
