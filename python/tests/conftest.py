@@ -31,3 +31,11 @@ def signals():
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+def import_alone(name, other):
+    """A framework; skips the file where the other one is loaded: both bring an LLVM whose options
+    are one for the process, which TensorFlow 2.21 and PyTorch 2.15 abort over."""
+    if other in sys.modules:
+        pytest.skip(f"{name} is not loaded beside {other}; run this file alone", allow_module_level=True)
+    return pytest.importorskip(name, reason=f"needs {name}: pip install {name}")

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 import quern
+from conftest import import_alone
 from quern import frameworks
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
-tf = pytest.importorskip("tensorflow", reason="needs tensorflow: pip install tensorflow")
+tf = import_alone("tensorflow", "torch")
 keras = pytest.importorskip("keras", reason="needs keras: pip install keras")
 if keras.backend.backend() != "tensorflow":
     pytest.skip("Keras computes by another backend than TensorFlow", allow_module_level=True)

@@ -7,7 +7,9 @@ import sys
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
+from conftest import import_alone
+
+torch = import_alone("torch", "tensorflow")
 import quern
 from models import TensorProto, identity, relu
 
