@@ -35,6 +35,10 @@ static void importAveragePool(OpReader &op) {
   const auto &options = op.options<file::Pool2DOptions>();
   if (!checkPool(op, options))
     return;
+  if (op.isOfBytes() && options.activation() != file::Activation::Tanh) {
+    Value mean = averageOf(op, options, channelsToFront(op, op.bytes()));
+    return op.setBytes(channelsToBack(op, createFusedOfBytes(op, mean, options.activation())));
+  }
   Value mean = averageOf(op, options, channelsToFront(op, op.real(0)));
   op.setReal(0, channelsToBack(op, createFused(op, mean, options.activation())));
 }

@@ -40,7 +40,10 @@ static void importBilinear(OpReader &op) {
   ResizeRule rule = {ResizeMode::Linear,
                      coordinatesOf(options.align_corners(), options.half_pixel()),
                      NearestMode::Floor};
-  op.setReal(0, resize(op, op.real(0), rule));
+  if (op.isOfBytes())
+    op.setBytes(resize(op, op.bytes(), rule));
+  else
+    op.setReal(0, resize(op, op.real(0), rule));
 }
 
 /// Rounds down, but where corners are aligned or pixels have their middle: up from the middle.

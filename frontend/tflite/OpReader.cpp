@@ -206,9 +206,9 @@ void OpReader::setReal(int i, Value value) {
 
 bool OpReader::areAlike(int i, llvm::ArrayRef<int> inputs) const {
   return hasOutput(i) && llvm::all_of(inputs, [&](int input) {
-    return hasInput(input) && scalesOf(input) == outputScales(i) &&
-           inputTensor(input).type() == outputTensor(i).type();
-  });
+           return hasInput(input) && scalesOf(input) == outputScales(i) &&
+                  inputTensor(input).type() == outputTensor(i).type();
+         });
 }
 
 void OpReader::setMoved(int i, llvm::ArrayRef<int> inputs,
@@ -223,6 +223,34 @@ void OpReader::setMoved(int i, llvm::ArrayRef<int> inputs,
     return;
   Value moved = move(values);
   isStored ? setStored(i, moved) : setReal(i, moved);
+}
+
+bool OpReader::isOfBytes() {
+  DType dtype = inputDType(0);
+  return (dtype == DType::Int8 || dtype == DType::UInt8) && scalesOf(0) && areAlike(0, {0}) &&
+         scalesOf(0)->scale.size() == 1;
+}
+
+Value OpReader::bytes() {
+  return create<nn::DequantizeOp>(stored(0), scalarConstant(1, DType::Float32), none(),
+                                  builder().getF32Type(), /*axis=*/int64_t{0});
+}
+
+double OpReader::byteOf(double real) const {
+  std::optional<Scales> scales = outputScales(0);
+  return std::round(real / static_cast<double>(scales->scale[0])) +
+         static_cast<double>(scales->zeroPoint[0]);
+}
+
+/// nn.quantize rounds halves to even. By a scale that is a little less than 1 they are beyond the
+/// middle; what is not a half is further from it, for it is a multiple of a small part of 1.
+void OpReader::setBytes(Value value) {
+  constexpr double kBelowOne = 1 - 1.0 / (1 << 20);
+  if (failed())
+    return;
+  mlir::Type elements = nn::elementTypeOf(builder().getContext(), outputDType(0));
+  setStored(0, create<nn::QuantizeOp>(value, scalarConstant(kBelowOne, DType::Float32), none(),
+                                      elements, builder().getF32Type(), /*axis=*/int64_t{0}));
 }
 
 Value OpReader::storedZero(int i) {
@@ -280,20 +308,34 @@ bool OpReader::isValid(const std::function<bool(flatbuffers::Verifier &)> &verif
   return verify(verifier);
 }
 
+static Value createClip(GraphBuilder &graph, Value value, double low, double high) {
+  Value raised = graph.create<nn::MaxOp>(value, constantLike(graph, low, value));
+  return graph.create<nn::MinOp>(raised, constantLike(graph, high, value));
+}
+
+Value tflite::createFusedOfBytes(OpReader &op, Value value, file::Activation activation) {
+  switch (activation) {
+  case file::Activation::Relu:
+    return op.create<nn::MaxOp>(value, constantLike(op, op.byteOf(0), value));
+  case file::Activation::ReluN1To1:
+    return createClip(op, value, op.byteOf(-1), op.byteOf(1));
+  case file::Activation::Relu6:
+    return createClip(op, value, op.byteOf(0), op.byteOf(6));
+  default:
+    return createFused(op, value, activation);
+  }
+}
+
 Value tflite::createFused(GraphBuilder &graph, Value value, file::Activation activation) {
-  auto clip = [&](double low, double high) {
-    Value raised = graph.create<nn::MaxOp>(value, constantLike(graph, low, value));
-    return graph.create<nn::MinOp>(raised, constantLike(graph, high, value));
-  };
   switch (activation) {
   case file::Activation::None:
     return value;
   case file::Activation::Relu:
     return graph.create<nn::ReluOp>(value);
   case file::Activation::ReluN1To1:
-    return clip(-1, 1);
+    return createClip(graph, value, -1, 1);
   case file::Activation::Relu6:
-    return clip(0, 6);
+    return createClip(graph, value, 0, 6);
   case file::Activation::Tanh:
     return graph.create<nn::TanhOp>(value);
   case file::Activation::SignBit:

@@ -95,6 +95,15 @@ public:
                 const std::function<mlir::Value(llvm::ArrayRef<mlir::Value>)> &move);
   /// Whether all of these stand for numbers as output `i` does.
   bool areAlike(int i, llvm::ArrayRef<int> inputs) const;
+  /// Whether input 0 and output 0 hold bytes that stand for numbers alike: kernels of LiteRT then
+  /// compute with the bytes.
+  bool isOfBytes();
+  /// The bytes of input 0 as floats, of the same values.
+  mlir::Value bytes();
+  /// The number that a byte of output 0 is for a real one, unless the type ends before it.
+  double byteOf(double real) const;
+  /// Rounds `value` to bytes, halves away from zero.
+  void setBytes(mlir::Value value);
   /// What zero is stored as in a tensor like input `i`, as a scalar.
   mlir::Value storedZero(int i);
 
@@ -156,5 +165,7 @@ Expected<std::optional<Scales>> readScales(const file::Tensor &tensor);
 
 /// What an op does at last with its result.
 mlir::Value createFused(GraphBuilder &graph, mlir::Value value, file::Activation activation);
+/// The same of what becomes the bytes of output 0; not of TANH.
+mlir::Value createFusedOfBytes(OpReader &op, mlir::Value value, file::Activation activation);
 
 } // namespace quern::tflite

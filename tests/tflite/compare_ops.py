@@ -107,7 +107,7 @@ def main():
     parser.add_argument("--keep", type=pathlib.Path, help="where models that differ stay")
     options = parser.parse_args()
     names = options.ops.split(",") if options.ops else sorted(CASES)
-    compared, refused, failed, steps = 0, 0, 0, np.zeros(2, np.int64)
+    compared, refused, failed, steps = 0, 0, 0, {}
     with tempfile.TemporaryDirectory() as folder:
         for name in names:
             for i in range(options.count):
@@ -117,15 +117,19 @@ def main():
                     continue
                 faults, more = compare(name, model, options.quern, pathlib.Path(folder))
                 compared += 1
-                steps += more
+                steps[name] = steps.get(name, 0) + np.array(more)
                 if faults:
                     failed += 1
                     print(f"{name} (case {i}): {'; '.join(faults)}", flush=True)
                     if options.keep:
                         options.keep.mkdir(parents=True, exist_ok=True)
                         (options.keep / f"{name}_{i}.tflite").write_bytes(model.content())
+    for name, (off, integers) in steps.items():
+        if off:
+            print(f"{name}: {off} of {integers} integers one step off")
+    off, integers = sum(steps.values(), np.zeros(2, int))
     print(f"{compared} cases of {len(names)} ops compared, {refused} that LiteRT refuses left out, "
-          f"{failed} differ; {steps[0]} of {steps[1]} integers one step off")
+          f"{failed} differ; {off} of {integers} integers one step off")
     return 1 if failed else 0
 
 

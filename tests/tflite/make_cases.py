@@ -117,6 +117,17 @@ def split():
     return model
 
 
+def doubled():
+    """Bytes between which many results are in the middle."""
+    model, draw = compare_ops.Model(), compare_ops.Draw(3)
+    scales = draw.scales(np.int8)
+    x = model.input(draw.value(np.int8, (1, 5, 4, 8)), **scales)
+    model.op("RESIZE_BILINEAR", [x, model.constant([10, 8])],
+             [model.tensor((1, 10, 8, 8), np.int8, **scales)],
+             options("ResizeBilinearOptions", halfPixelCenters=True))
+    return model
+
+
 # Single ops, as compare_ops.py draws them: the name of the op and a seed.
 OPS = {"lstm_peepholes": ("UNIDIRECTIONAL_SEQUENCE_LSTM", 500332),
        "lstm_norms": ("UNIDIRECTIONAL_SEQUENCE_LSTM", 500334),
@@ -128,6 +139,8 @@ OPS = {"lstm_peepholes": ("UNIDIRECTIONAL_SEQUENCE_LSTM", 500332),
        "argmax_pool": ("MaxPoolingWithArgmax2D", 1),
        "max_unpooling": ("MaxUnpooling2D", 1),
        "transpose_conv_bias": ("Convolution2DTransposeBias", 1),
+       "average_pool_int8": ("AVERAGE_POOL_2D", 800010),
+       "doubled_int8": doubled,
        "split_left_out": split}
 
 
