@@ -7,6 +7,7 @@
 #include "runtime/reference/Recurrent.h"
 #include "tests/native/GraphCheck.h"
 #include "tests/native/RunnableTargets.h"
+#include "tests/native/TileEmulator.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -154,6 +155,31 @@ TEST(RecurrentTest, NarrowRecurrence) {
         check.options.targetCpu = target;
         expectExact(cell.graph(), check);
       }
+}
+
+// Sequences that fill a part of a tile of matrices, one, one and a bit, and several tasks of them;
+// on the CPU's own unit, or emulated.
+TEST(RecurrentTest, TilesOfMatrices) {
+  if (!TileEmulator::isPossible())
+    GTEST_SKIP() << "this CPU has no AVX-512, which nothing emulates";
+  TileEmulator emulator;
+  for (Cell cell : cells())
+    for (auto [batch, hidden] : {std::pair<int64_t, int64_t>{1, 32}, {16, 64}, {33, 32}, {70, 96}})
+      for (const char *direction : {"forward", "bidirectional"}) {
+        cell.factors = "bf16";
+        cell.direction = direction;
+        cell.batch = batch;
+        cell.hidden = hidden;
+        SCOPED_TRACE(cell.graph().text());
+        expectExact(cell.graph());
+        EXPECT_FALSE(TileEmulator::isConfigured());
+        if (testing::Test::HasFailure())
+          return;
+      }
+  Graph graph = Cell{.hidden = 64, .factors = "bf16"}.graph();
+  auto run = runCompiled(compileForTest(graph).take(), integerInputs(graph));
+  ASSERT_TRUE(run) << run.status().message();
+  EXPECT_EQ(run->steps.back().kernel, "tiles_bf16_lstm");
 }
 
 // h = f(x + R h) with the identity as f: what meets the recurrence is rounded, what Y gets is not.

@@ -8,6 +8,7 @@
 #include "backends/native/kernels/DotMicroKernel.h"
 #include "backends/native/kernels/RecurrentCell.h"
 #include "backends/native/kernels/RecurrentTask.h"
+#include "backends/native/kernels/TileUnit.h"
 
 #include <functional>
 
@@ -21,10 +22,14 @@ public:
         hidden(kb.dim(&RecurrentDims::hidden)),
         depth(kb.mul(kb.div(kb.add(hidden, group - 1), kb.index(group)), group)),
         blocks(kb.div(kb.add(hidden, spec.lanes - 1), kb.index(spec.lanes))),
-        stateStride(kb.mul(blocks, spec.lanes)) {}
+        stateStride(kb.mul(blocks, spec.lanes)), unit(kb, factorTypes) {}
 
   void emit() {
+    if (spec.tiled)
+      configureTiles();
     kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](Value task) { emitTask(task); });
+    if (spec.tiled)
+      unit.release();
   }
 
 private:
@@ -37,7 +42,7 @@ private:
   void emitTask(Value number);
   Task startTask(Value number);
   void emitStep(const TimeStep &step);
-  void forEachTile(const TimeStep &step, int64_t vectorsOfBlock,
+  void forEachTile(const TimeStep &step, const GateProduct &product,
                    const std::function<void(const Tile &)> &body);
   void forEachState(const Task &task,
                     const std::function<void(Value state, Value place, Value active)> &body);
@@ -63,6 +68,16 @@ private:
   /// Sums of `count` gates from `first` on, [row][gate][block]: what `start` says, and the
   /// products with `from`.
   Values sumGates(const Tile &tile, int64_t first, int64_t count, Value from, GateStart start);
+  /// The products for 16 hidden units and all rows, into gateSums, by a TileUnit.
+  void configureTiles();
+  void multiplyTiles(const Task &task, const GateProduct &product, Value block);
+  void multiplyGates(const Task &task, const GateProduct &gates, Value block, Value row,
+                     int64_t halves);
+  /// [row][gate][lane], behind the states.
+  Value gateSums(const Task &task, Value row, int64_t gate) {
+    Value place = kb.add(kb.mul(row, gates * spec.lanes), gate * spec.lanes);
+    return kb.advance(stateArray(task, spec.stateArrays()), place, spec.dtype);
+  }
   void finish(const Tile &tile, const Row &row, int64_t block, Value h);
 
   // Memory.
@@ -93,5 +108,7 @@ private:
   const OptionalBuffers optional;
   /// `depth`: the hidden size in whole groups.
   const Value hidden, depth, blocks, stateStride;
+  const DotTypes factorTypes = spec.types();
+  TileUnit unit;
 };
 } // namespace quern::native::recurrent

@@ -1,6 +1,8 @@
 //===- RecurrentKernel.cpp - all time steps of an RNN, GRU or LSTM --------===//
 #include "backends/native/kernels/RecurrentEmitter.h"
 
+#include "runtime/values/CeilDiv.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
 using namespace mlir;
@@ -19,6 +21,15 @@ int64_t RecurrentSpec::stateArrays() const {
   if (cell == CellKind::Gru && !linearBeforeReset)
     return kBeforeAndAfter + 2; // z, and r * h
   return kBeforeAndAfter;
+}
+
+int64_t RecurrentSpec::scratchBytes(int64_t rows, int64_t columns) const {
+  int64_t bytes = stateArrays() * rows * columns * dtypeBytes(dtype);
+  if (!tiled)
+    return bytes;
+  // Sums of all gates for 16 units; and tiles read rows past the last one, which may be anything.
+  int64_t sums = ceilDiv(rows, kTileRows) * kTileRows * gatesOf(cell) * lanes;
+  return bytes + sums * dtypeBytes(dtype) + kTileRows * columns * dtypeBytes(factors);
 }
 
 //===----------------------------------------------------------------------===//
@@ -137,25 +148,31 @@ void RecurrentEmitter::emitTask(Value number) {
 
 void RecurrentEmitter::emitStep(const TimeStep &step) {
   if (spec.cell == CellKind::Rnn)
-    return forEachTile(step, 1, [&](const Tile &tile) { emitRnnTile(tile); });
+    return forEachTile(step, {0, 1, step.factorBefore},
+                       [&](const Tile &tile) { emitRnnTile(tile); });
   if (spec.cell == CellKind::Lstm)
-    return forEachTile(step, 4, [&](const Tile &tile) { emitLstmTile(tile); });
+    return forEachTile(step, {0, 4, step.factorBefore},
+                       [&](const Tile &tile) { emitLstmTile(tile); });
   if (spec.linearBeforeReset)
-    return forEachTile(step, 3, [&](const Tile &tile) { emitLinearGruTile(tile); });
+    return forEachTile(step, {0, 3, step.factorBefore},
+                       [&](const Tile &tile) { emitLinearGruTile(tile); });
   // The reset of all hidden units comes before the candidate of any.
-  forEachTile(step, 2, [&](const Tile &tile) { emitResetTile(tile); });
-  forEachTile(step, 1, [&](const Tile &tile) { emitCandidateTile(tile); });
+  forEachTile(step, {0, 2, step.factorBefore}, [&](const Tile &tile) { emitResetTile(tile); });
+  forEachTile(step, {2, 1, step.task.reset}, [&](const Tile &tile) { emitCandidateTile(tile); });
 }
 
 /// Calls `body` with tiles that cover the task's sequences and all hidden units, of which
 /// several blocks at a time where one alone would be too few accumulators. Sequences come
 /// inside, for weights that they share.
-void RecurrentEmitter::forEachTile(const TimeStep &step, int64_t vectorsOfBlock,
+void RecurrentEmitter::forEachTile(const TimeStep &step, const GateProduct &product,
                                    const std::function<void(const Tile &)> &body) {
   constexpr int64_t kVectors = 4;
+  const int64_t vectorsOfBlock = product.count;
   auto forBlocks = [&](Value from, Value to, int64_t count) {
     TileHeights heights = spec.heights[vectorsOfBlock * count - 1];
     kb.forLoop(from, to, count, [&](Value block) {
+      if (spec.tiled)
+        multiplyTiles(step.task, product, block);
       Value row = kb.index(0);
       for (int64_t height : heights) {
         Value left = kb.sub(step.task.rowCount, row);
@@ -166,7 +183,7 @@ void RecurrentEmitter::forEachTile(const TimeStep &step, int64_t vectorsOfBlock,
       }
     });
   };
-  int64_t together = kVectors / vectorsOfBlock;
+  int64_t together = spec.tiled ? 1 : kVectors / vectorsOfBlock;
   if (together == 1)
     return forBlocks(kb.index(0), blocks, 1);
   Value whole = kb.mul(kb.div(blocks, kb.index(together)), together);

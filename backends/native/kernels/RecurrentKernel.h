@@ -44,18 +44,26 @@ struct RecurrentSpec {
   bool maskTail = true;
   /// Nor of a group (DotTypes::group).
   bool partialGroup = false;
+  /// A TileUnit multiplies; the hidden size is whole steps of it.
+  bool tiled = false;
   /// Of tiles of one to four vectors.
   TileHeights heights[4];
 
   static constexpr std::string_view kFamily = "recurrent";
   QUERN_FIELDS(cell, factors, dtype, lanes, activations, clip, cellClip, inputForget,
                linearBeforeReset, hasBias, hasLengths, hasInitialH, hasInitialC, hasPeepholes,
-               maskTail, partialGroup, heights)
+               maskTail, partialGroup, tiled, heights)
   DotTypes types() const { return {factors, factors, dtype, dtype}; }
-  std::string name() const { return types().label() + std::string(nameOf(cell)); }
+  std::string name() const {
+    return (tiled ? "tiles_" : "") + types().label() + std::string(nameOf(cell));
+  }
   void emit(KernelBuilder &kb) const;
   /// Arrays of [rows, hidden size in whole vectors] that a worker needs.
   int64_t stateArrays() const;
+  /// What tiles multiply at once: sequences, and hidden units along k.
+  static constexpr int64_t kTileRows = 32, kTileDepth = 32;
+  /// Bytes of a worker's memory for tasks of `rows` sequences with states of `columns`.
+  int64_t scratchBytes(int64_t rows, int64_t columns) const;
 };
 
 /// Run-time sizes. The recurrence is packed as [directions * gates][hidden / lanes]

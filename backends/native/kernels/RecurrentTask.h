@@ -30,6 +30,12 @@ struct TimeStep {
   Value number, before, after, factorBefore, factorAfter;
 };
 
+/// The product that `count` gates from `first` on have with the states `from`.
+struct GateProduct {
+  int64_t first, count;
+  Value from;
+};
+
 /// A tile: sequences by blocks of hidden units, at a time step.
 struct Tile {
   const TimeStep &step;

@@ -115,6 +115,16 @@ SmallVector<Row> RecurrentEmitter::rowsOf(const Tile &tile) {
 
 RecurrentEmitter::Values RecurrentEmitter::sumGates(const Tile &tile, int64_t first, int64_t count,
                                                     Value from, GateStart start) {
+  if (spec.tiled) {
+    Values sums;
+    for (int64_t row = 0; row < tile.rows; ++row)
+      for (int64_t gate = 0; gate < count; ++gate) {
+        Value place = gateSums(tile.step.task, kb.add(tile.firstRow, row), first + gate);
+        sums.push_back(kb.builder().create<arith::AddFOp>(kb.loc(), start(row, first + gate, 0),
+                                                          kb.load(place, spec.dtype, spec.lanes)));
+      }
+    return sums;
+  }
   DotTile dot;
   dot.types = spec.types();
   dot.group = group;
@@ -142,6 +152,68 @@ RecurrentEmitter::Values RecurrentEmitter::sumGates(const Tile &tile, int64_t fi
       kb.advance(tile.step.task.weights,
                  kb.add(kb.mul(gateSize, first), kb.mul(blockSize, tile.firstBlock)), spec.factors);
   return DotMicroKernel(kb, dot, operands).accumulate(tile.rows, a, b, std::move(sums));
+}
+
+//===----------------------------------------------------------------------===//
+// Tiles of matrices
+//===----------------------------------------------------------------------===//
+
+void RecurrentEmitter::configureTiles() {
+  TileUnit::Configuration shapes;
+  shapes.rows.fill(TileUnit::kRows);
+  shapes.rowBytes.fill(TileUnit::kRowBytes);
+  std::array<Value, 3> words;
+  for (auto [word, number] : llvm::zip_equal(words, shapes.words()))
+    word = kb.index(number);
+  unit.configure(words);
+}
+
+/// Rows past the last one are multiplied, too: they and their sums have memory.
+void RecurrentEmitter::multiplyTiles(const Task &task, const GateProduct &product, Value block) {
+  kb.forLoop(kb.index(0), task.rowCount, RecurrentSpec::kTileRows, [&](Value row) {
+    Value isOneHalf = kb.lessThan(kb.sub(task.rowCount, row), kb.index(TileUnit::kRows + 1));
+    auto multiply = [&](int64_t halves) {
+      for (int64_t gate = 0; gate < product.count; gate += 2) {
+        int64_t count = std::min<int64_t>(2, product.count - gate);
+        multiplyGates(task, {product.first + gate, count, product.from}, block, row, halves);
+      }
+    };
+    kb.ifThen(isOneHalf, [&] { multiply(1); }, [&] { multiply(2); });
+  });
+}
+
+/// Of one gate or two, and 16 rows or 32.
+void RecurrentEmitter::multiplyGates(const Task &task, const GateProduct &product, Value block,
+                                     Value row, int64_t halves) {
+  constexpr int64_t kFirstA = 4, kFirstB = 6;
+  const int64_t sizeOfFactor = dtypeBytes(spec.factors);
+  Value blockSize = kb.mul(depth, spec.lanes), gateSize = kb.mul(blockSize, blocks);
+  Value a = kb.advance(product.from, kb.mul(row, stateStride), spec.factors);
+  Value strideA = kb.mul(stateStride, sizeOfFactor), ofHalf = kb.mul(stateStride, TileUnit::kRows);
+  Value b =
+      kb.advance(task.weights, kb.add(kb.mul(gateSize, product.first), kb.mul(blockSize, block)),
+                 spec.factors);
+  for (int64_t half = 0; half < halves; ++half)
+    for (int64_t gate = 0; gate < product.count; ++gate)
+      unit.clear(2 * half + gate);
+  kb.forLoop(kb.index(0), hidden, RecurrentSpec::kTileDepth, [&](Value k) {
+    for (int64_t half = 0; half < halves; ++half)
+      unit.load(kFirstA + half, kb.advance(a, kb.add(kb.mul(ofHalf, half), k), spec.factors),
+                strideA);
+    for (int64_t gate = 0; gate < product.count; ++gate) {
+      Value place = kb.add(kb.mul(gateSize, gate), kb.mul(k, spec.lanes));
+      unit.load(kFirstB + gate, kb.advance(b, place, spec.factors),
+                kb.index(spec.lanes * group * sizeOfFactor));
+    }
+    for (int64_t half = 0; half < halves; ++half)
+      for (int64_t gate = 0; gate < product.count; ++gate)
+        unit.multiply(2 * half + gate, kFirstA + half, kFirstB + gate);
+  });
+  Value stride = kb.index(gates * spec.lanes * dtypeBytes(spec.dtype));
+  for (int64_t half = 0; half < halves; ++half)
+    for (int64_t gate = 0; gate < product.count; ++gate)
+      unit.store(2 * half + gate,
+                 gateSums(task, kb.add(row, half * TileUnit::kRows), product.first + gate), stride);
 }
 
 /// Writes a vector of the next state, and of Y.

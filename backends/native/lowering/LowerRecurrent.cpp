@@ -8,6 +8,7 @@
 #include "backends/native/kernels/MoveKernels.h"
 #include "backends/native/kernels/PackWeights.h"
 #include "backends/native/kernels/RecurrentKernel.h"
+#include "backends/native/kernels/TileUnit.h"
 #include "backends/native/lowering/LoweringTable.h"
 #include "backends/native/target/TileChoice.h"
 #include "ir/Constants.h"
@@ -53,6 +54,8 @@ static RecurrentSpec makeSpec(nn::RecurrentOp op, const LoweringContext &context
   int64_t hidden = context.fixedSize(op.getRecurrence(), 2).value_or(1);
   spec.maskTail = hidden % spec.lanes != 0;
   spec.partialGroup = hidden % spec.types().group() != 0;
+  spec.tiled =
+      TileUnit::has(context.target, spec.types()) && hidden % RecurrentSpec::kTileDepth == 0;
   for (int64_t vectors = 1; vectors <= 4; ++vectors)
     spec.heights[vectors - 1] = chooseCellHeights(context.target, vectors);
   return spec;
@@ -114,7 +117,7 @@ static LoweredStep makeStep(RecurrentSpec spec, const RecurrentDims &dims, int64
   step.dims = flattenDims(dims);
   step.tasks = directions * dims.chunks;
   int64_t columns = ceilDiv(dims.hidden, spec.lanes) * spec.lanes;
-  step.scratchBytes = spec.stateArrays() * dims.rows * columns * dtypeBytes(spec.dtype);
+  step.scratchBytes = spec.scratchBytes(dims.rows, columns);
   double states =
       double(dims.steps) * double(dims.batch) * double(directions) * double(dims.hidden);
   auto gates = static_cast<double>(gatesOf(spec.cell));
