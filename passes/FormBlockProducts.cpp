@@ -150,6 +150,8 @@ struct FormGemm : OpRewritePattern<GemmOp> {
         op.getTransA() || op.getAlpha().convertToDouble() != 1 ||
         (hasC && op.getBeta().convertToDouble() != 1))
       return rewriter.notifyMatchFailure(op, "it is not of float32, or it is scaled");
+    if (!shapeOf(op.getA().getType()))
+      return rewriter.notifyMatchFailure(op, "that A is a matrix is known by the product alone");
     ReasonOr<SmallWeights> weights = smallWeights(op.getB(), op.getTransB());
     if (!weights)
       return rewriter.notifyMatchFailure(op, weights.reason().text);

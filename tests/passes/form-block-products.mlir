@@ -40,6 +40,18 @@ func.func @no_zero(%a: tensor<2x16xf32>) -> tensor<2x3xf32> {
   return %0 : tensor<2x3xf32>
 }
 
+// A product whose result alone says that its factor is a matrix keeps that result's type.
+// CHECK-LABEL: @gemm_of_unknown_rank
+func.func @gemm_of_unknown_rank(%a: tensor<*xf32>) -> tensor<?x3xf32> {
+  %q = nn.constant dense<3> : tensor<16x3xi8>
+  %scale = nn.constant dense<0.5> : tensor<f32>
+  %none = nn.none
+  %w = nn.dequantize %q, %scale, %none {to = f32} : (tensor<16x3xi8>, tensor<f32>, none) -> tensor<16x3xf32>
+  // CHECK: nn.gemm
+  %0 = nn.gemm %a, %w, %none {alpha = 1.0, beta = 1.0, trans_a = false, trans_b = false} : (tensor<*xf32>, tensor<16x3xf32>, none) -> tensor<?x3xf32>
+  return %0 : tensor<?x3xf32>
+}
+
 // Scales of rows of k, blocks of no whole vectors, weights that a run computes.
 // CHECK-LABEL: @refused
 // CHECK-NOT: nn.block_matmul
