@@ -15,6 +15,7 @@
 #include "backends/native/kernels/RecurrentKernel.h"
 #include "backends/native/kernels/ReduceKernel.h"
 #include "backends/native/kernels/SoftmaxKernel.h"
+#include "backends/native/kernels/TileUnit.h"
 #include "runtime/values/CeilDiv.h"
 
 #include "llvm/ADT/StringSwitch.h"
@@ -58,6 +59,10 @@ struct Pass {
   /// Vectors that hold so many elements of `dtype`.
   double vectors(int64_t elements, DType dtype = DType::Float32) const {
     return double(ceilDiv(elements, std::max<int64_t>(target.lanes(dtype), 1)));
+  }
+  /// That are multiplied in the time of a multiply-add of float32.
+  double pairsPerProduct(const DotTypes &types) const {
+    return types.a == DType::BFloat16 && target.has(Isa::Bf16Dot) ? rates.pairsPerProduct : 1;
   }
   StepEstimate of(double cycles, double exposed = 0.3) const {
     return {kCallNanoseconds + rates.nanoseconds(cycles), exposed};
@@ -236,7 +241,11 @@ static StepEstimate estimateAttention(const AttentionSpec &spec, const Pass &pas
   double scores = queries * double(ceilDiv(dims.keys, static_cast<int64_t>(lanes)));
   double keys = pass.tasks() * double(dims.keys) * double(dims.size + dims.valueSize) / lanes;
   constexpr double kOfProduct = 1.05, kOfScore = 11, kOfQuery = 100, kOfKey = 1.6, kOfTask = 700;
-  return pass.of(products / lanes / pass.rates.productsPerCycle * kOfProduct + scores * kOfScore +
+  // Tiles of matrices, whose scores go through memory, were measured on Granite Rapids.
+  constexpr double kOfTiledProduct = 0.22, kOfTiledScore = 24;
+  double ofProduct = spec.tiled ? kOfTiledProduct : kOfProduct / pass.pairsPerProduct(spec.types());
+  double ofScore = spec.tiled ? kOfTiledScore : kOfScore;
+  return pass.of(products / lanes / pass.rates.productsPerCycle * ofProduct + scores * ofScore +
                  queries * kOfQuery + keys * kOfKey + pass.tasks() * kOfTask);
 }
 
@@ -244,12 +253,19 @@ static StepEstimate estimateRecurrent(const RecurrentSpec &spec, const Pass &pas
   auto dims = dimsOf<RecurrentDims>(pass.step);
   constexpr double kOfProduct = 0.46, kOfWeights = 1, kOfCell = 80, kOfStep = 65;
   constexpr int64_t kTileRows = 8;
+  constexpr double kOfTiledProduct = 1.5;
   double gates = spec.cell == CellKind::Lstm ? 4 : spec.cell == CellKind::Gru ? 3 : 1;
   double steps = double(dims.steps * dims.directions), hidden = double(dims.hidden);
   double lanes = double(pass.target.lanes(spec.dtype));
   double weights = gates * hidden * hidden / lanes / double(spec.types().group());
   double products = std::max(weights * double(dims.batch) * kOfProduct,
                              weights * double(ceilDiv(dims.batch, kTileRows)) * kOfWeights);
+  if (spec.tiled) {
+    double rows = double(ceilDiv(dims.batch, TileUnit::kRows));
+    products = weights * rows * kOfTiledProduct;
+  } else {
+    products /= pass.pairsPerProduct(spec.types());
+  }
   double cells = double(dims.batch) * hidden / lanes * kOfCell;
   return pass.of(steps * (products + cells + kOfStep));
 }

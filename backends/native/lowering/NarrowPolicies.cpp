@@ -136,17 +136,22 @@ bool NativePrecision::isTiledConv(nn::ConvOp conv) const {
   std::optional<nn::Shape> weights = nn::shapeOf(conv.getWeights()),
                            output = nn::shapeOf(conv.getResult());
   int64_t depth = facts.inputs / std::max<int64_t>(facts.groups, 1), block = target.channelBlock();
-  if (!isImage(conv) || !chooseBlocks(facts, block) || !weights || !weights->isStatic() ||
-      depth == 0 || depth % block != 0)
+  if (!isImage(conv) || !chooseBlocks(facts, block) || !weights || !weights->isStatic())
     return false;
-  int64_t taps = 1;
+  // Pixels of a first layer have four channels, of which a row of the filter's lies together.
+  constexpr int64_t kFewChannels = 4;
+  bool isFirst = facts.groups == 1 && depth <= kFewChannels;
+  if (depth == 0 || (depth % block != 0 && !isFirst))
+    return false;
+  int64_t step = isFirst ? kFewChannels * (*weights)[weights->rank() - 1].size() : block;
+  int64_t taps = isFirst ? 1 : depth / block;
   std::optional<int64_t> pixels = 1;
   for (int64_t axis = 2; axis < weights->rank(); ++axis) {
-    taps *= (*weights)[axis].size();
+    taps *= isFirst && axis + 1 == weights->rank() ? 1 : (*weights)[axis].size();
     const nn::Dim &size = (*output)[axis];
     pixels = pixels && size.isStatic() ? std::optional(*pixels * size.size()) : std::nullopt;
   }
-  return areTiled(pixels, depth / block * taps, block);
+  return areTiled(pixels, taps, step);
 }
 
 /// Where pairs of bfloat16 on vectors are slower than float32, tiles must multiply them, or memory
