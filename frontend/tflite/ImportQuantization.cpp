@@ -18,6 +18,9 @@ static void importDequantize(OpReader &op) {
   op.setStored(0, convert(op, op.real(0), op.outputDType(0)));
 }
 
+/// Sparse weights, which are dense once they are read.
+static void importDensify(OpReader &op) { op.setStored(0, op.stored(0)); }
+
 /// As quantizing to so many bits and back would: the range is moved so that 0 is a step.
 static void importFakeQuant(OpReader &op) {
   const auto &options = op.options<file::FakeQuantOptions>();
@@ -37,6 +40,7 @@ static void importFakeQuant(OpReader &op) {
 
 std::span<const OpRow> tflite::quantizationImports() {
   static constexpr OpRow rows[] = {
+      {Op::DENSIFY, 1, 1, importDensify},
       {Op::DEQUANTIZE, 1, 1, importDequantize},
       {Op::FAKE_QUANT, 1, 1, importFakeQuant},
       {Op::QUANTIZE, 1, 1, importQuantize},

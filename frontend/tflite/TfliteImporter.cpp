@@ -5,6 +5,7 @@
 #include "frontend/MainFunction.h"
 #include "frontend/compose/Composition.h"
 #include "frontend/tflite/OpTable.h"
+#include "frontend/tflite/SparseWeights.h"
 
 #include <fmt/format.h>
 
@@ -84,17 +85,21 @@ Status ModelImport::importConstant(SubgraphImport &graph, int32_t number) {
   QUERN_ASSIGN(std::span<const std::byte> data, dataOf(file, tensor));
   if (value || data.empty())
     return Status::ok();
-  if (tensor.sparsity())
-    return unsupported("sparse weights");
   QUERN_ASSIGN(frontend::TensorLayout layout, layoutOf(tensor, state.limits));
   if (layout.dtype == DType::String)
     return unsupported("constant strings");
+  std::vector<std::byte> dense;
+  if (const file::Sparsity *sparsity = tensor.sparsity()) {
+    QUERN_TRY(state.countConstant(CheckedSize(layout.rawBytes)));
+    QUERN_ASSIGN(dense, expandSparse(*sparsity, layout, data));
+    data = dense;
+  }
   if (static_cast<int64_t>(data.size()) != layout.rawBytes)
     return invalidModel(fmt::format("has {} bytes, {} {} needs {}", data.size(),
                                     dtypeName(layout.dtype), formatDims(layout.dims),
                                     layout.rawBytes));
   mlir::Location loc = frontend::namedLocation(state.builder, graph.view.tensorName(number));
-  if (hasFormOfFile(layout.dtype) && layout.rawBytes > kReferenceBytes) {
+  if (hasFormOfFile(layout.dtype) && layout.rawBytes > kReferenceBytes && !tensor.sparsity()) {
     if (blob.empty())
       blob = state.addBlob(state.modelName, file.source);
     auto type = mlir::RankedTensorType::get(

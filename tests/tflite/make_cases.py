@@ -141,6 +141,7 @@ OPS = {"lstm_peepholes": ("UNIDIRECTIONAL_SEQUENCE_LSTM", 500332),
        "transpose_conv_bias": ("Convolution2DTransposeBias", 1),
        "average_pool_int8": ("AVERAGE_POOL_2D", 800010),
        "doubled_int8": doubled,
+       "sparse_blocks": ("DENSIFY", 7),
        "split_left_out": split}
 
 
@@ -193,7 +194,41 @@ def argmax_pool(*fields):
                   [(1, 4, 4, 1)], [(1, 2, 2, 1)] * 2)
 
 
-REFUSED = {"complex": lambda: changed(lambda model: setattr(
+def sparse_damaged(change):
+    """Sparse weights [6, 4] in blocks of two rows: the second level lists positions. `change` gets
+    the tensor, what says how it is stored, and that level."""
+    model = compare_ops.one_op("DENSIFY", 10)
+    tensor = next(tensor for tensor in model.tensors if tensor.sparsity)
+    change(tensor, tensor.sparsity, tensor.sparsity.dimMetadata[1])
+    return model.content()
+
+
+def put(array, place, value):
+    array[place] = value
+
+
+def list_often(_, tree, level):
+    level.arraySegments.values = [0, 13, 13, 13, 13]
+    level.arrayIndices.values = [0] * 13
+
+
+SPARSE = {
+    "levels": lambda _, tree, level: tree.dimMetadata.pop(),
+    "order": lambda _, tree, level: put(tree.traversalOrder, 0, 9),
+    "twice": lambda _, tree, level: put(tree.traversalOrder, 1, tree.traversalOrder[0]),
+    "block": lambda _, tree, level: put(tree.blockMap, 0, 7),
+    "size": lambda _, tree, level: setattr(tree.dimMetadata[0], "denseSize", 3),
+    "index": lambda _, tree, level: put(level.arrayIndices.values, 0, 200),
+    "segment": lambda _, tree, level: put(level.arraySegments.values, -1, 250),
+    "segments": lambda _, tree, level: setattr(level.arraySegments, "values",
+                                               level.arraySegments.values[:-1]),
+    "unlisted": lambda _, tree, level: setattr(level, "arrayIndicesType", 0),
+    "often": list_often,
+    "stored": lambda _, tree, level: put(level.arraySegments.values, -1, 5),
+    "type": lambda tensor, tree, level: setattr(tensor, "type", schema.TensorType.INT4)}
+REFUSED = {**{f"sparse_{name}": lambda change=change: sparse_damaged(change)
+              for name, change in SPARSE.items()},
+           "complex": lambda: changed(lambda model: setattr(
                model.tensors[1], "type", schema.TensorType.COMPLEX64)),
            "left_out": lambda: changed(lambda model: setattr(model.ops[0], "outputs", [-1])),
            "left_out_input": lambda: changed(

@@ -113,10 +113,29 @@ class Tflite(CliTest):
                 ("pool_activation", "activation 9")):
             self.fails(INVALID_MODEL, "run", CASES.parent / "refused" / f"{name}.tflite", says=says)
 
+    def test_sparse_weights(self):
+        """Levels that do not fit the tensor, or each other."""
+        for name, says in (
+                ("levels", "there is not one level for each dimension and block"),
+                ("order", "the order of levels names one that is not there"),
+                ("twice", "the order of levels names one that is not there"),
+                ("block", "a block does not fit its dimension"),
+                ("size", "a level has not the size of its dimension"),
+                ("index", "an index is out of range"),
+                ("segment", "a segment lies outside of the indices"),
+                ("segments", "there is not one segment for each position"),
+                ("unlisted", "a level lists nothing"),
+                ("often", "more positions than elements"),
+                ("stored", "10 elements of 4 bytes are stored in 48")):
+            self.fails(INVALID_MODEL, "run", CASES.parent / "refused" / f"sparse_{name}.tflite",
+                       says=["tensor 't0': sparse weights: ", says])
+        self.fails(UNSUPPORTED, "run", CASES.parent / "refused" / "sparse_type.tflite",
+                   says="sparse weights of int4")
+
     def test_changed_bytes(self):
         """Whatever is in a file: an error or a result, never a signal."""
         draw = random.Random(11)
-        for name in ("cnn_int8", "attention_f32", "detection_fast", "detection_by_class"):
+        for name in ("cnn_int8", "attention_f32", "sparse_blocks", "detection_fast", "detection_by_class"):
             content = (CASES / f"{name}.tflite").read_bytes()
             for _ in range(6):
                 changed = bytearray(content)
