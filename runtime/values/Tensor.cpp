@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <bit>
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -12,6 +13,23 @@ using namespace quern;
 
 std::string quern::formatDims(std::span<const int64_t> dims) {
   return dims.empty() ? "scalar" : fmt::format("{}", fmt::join(dims, "x"));
+}
+
+/// A block of at least so many bytes at an address that is a multiple of `alignment`; null when
+/// there is no memory. Of medium sizes a block has some room: what a loop makes a little larger
+/// from step to step then fits where it was before. aligned_alloc would not find a block again that
+/// it has given back itself: it asks for more and returns what it does not need.
+static std::shared_ptr<void> allocateBlock(size_t bytes, size_t alignment) {
+  constexpr size_t kMedium = size_t{64} << 10, kLarge = size_t{4} << 20, kParts = 16;
+  bool isMedium = bytes >= kMedium && bytes < kLarge;
+  size_t step = isMedium ? std::max(std::bit_floor(bytes) / kParts, alignment) : alignment;
+  size_t rounded = (bytes + step - 1) / step * step;
+  void *memory = std::malloc(rounded + alignment);
+  if (!memory)
+    return nullptr;
+  auto address = (reinterpret_cast<uintptr_t>(memory) + alignment - 1) / alignment * alignment;
+  return std::shared_ptr<void>(reinterpret_cast<void *>(address),
+                               [memory](void *) { std::free(memory); });
 }
 
 static Expected<Tensor> allocateTensor(DType dtype, Tensor::Dims dims, const Limits &limits,
@@ -33,14 +51,14 @@ static Expected<Tensor> allocateTensor(DType dtype, Tensor::Dims dims, const Lim
   bool large = bytes.value() >= 2 * kHugePage;
   int64_t alignment = large ? kHugePage : kCacheLine;
   auto rounded = static_cast<size_t>((bytes + CheckedSize(1)).alignedTo(alignment).value());
-  void *memory = std::aligned_alloc(static_cast<size_t>(alignment), rounded);
-  if (!memory)
+  std::shared_ptr<void> owner = allocateBlock(rounded, static_cast<size_t>(alignment));
+  if (!owner)
     return resourceLimit("out of memory for tensor " + what());
+  void *memory = owner.get();
   if (large) // only advice
     (void)madvise(memory, rounded, MADV_HUGEPAGE);
   if (zeroFill)
     std::memset(memory, 0, rounded);
-  std::shared_ptr<void> owner(memory, std::free);
   return Tensor::borrow(dtype, std::move(dims), memory, owner);
 }
 

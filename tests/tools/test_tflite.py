@@ -98,6 +98,15 @@ class Tflite(CliTest):
                 ("custom", UNSUPPORTED, "node 't1' (custom op 'MyOp'): this op is not supported")):
             self.fails(code, "run", CASES.parent / "refused" / f"{name}.tflite", says=says)
 
+    def test_loop_that_grows(self):
+        """By a row in each of 12,000 steps: memory that a step gives back serves those after it."""
+        content = bytearray((CASES / "growing.tflite").read_bytes())
+        steps = content.index(bytes.fromhex("0400000004000000") + b"\x10") + 4
+        content[steps:steps + 4] = (12000).to_bytes(4, "little")
+        (self.folder / "m.tflite").write_bytes(content)
+        found = self.quern_json("bench", "m.tflite", "--duration=0s")
+        self.assertLess(found["peak_rss_mb"], 500)
+
     def test_options_of_custom_ops(self):
         """Options that mean nothing are named."""
         for name, says in (
