@@ -1,19 +1,15 @@
 """CompiledModel.compare: a compiled model against the framework that it comes from."""
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import io
 import json
-import os
 import time
-from typing import Any, Callable, ClassVar, Iterator, Mapping, Optional, Sequence
+from typing import Any, ClassVar, Mapping, Optional, Sequence
 
 import numpy as np
 
-from . import sources
-from ._quern import CompiledModel, compare_outputs, sample_feed
-from .errors import AccuracyError, QuernError, UsageError, refuses_types
+from ._quern import CompiledModel, output_differences, sample_feed
+from .errors import AccuracyError, UsageError, refuses_types
 from .originals import origin_of
 from .report import OutputDifference, _Shown
 from .systems import System, systems_of
@@ -176,7 +172,7 @@ def _measured(compiled: CompiledModel, systems: Sequence[System], seconds: float
         own = times[ready.index(i)]
         ratio = float(np.median(np.divide(own, times[0])))
         outputs = [OutputDifference(**row)
-                   for row in compare_outputs(compiled, wanted, result, rtol, atol)]
+                   for row in output_differences(compiled, wanted, result, rtol, atol)]
         rows.append(SystemTime(system.name, _statistics(own), ratio, system.threads, outputs))
     failed = [f"output '{o.name}' differs from {systems[1].name}'s: {o}"
               for o in rows[0].outputs if not o.passed]

@@ -6,9 +6,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import importlib.util
-import inspect
-import os
-import warnings
 from typing import Any, Callable, Iterator, Mapping, Optional, Sequence
 
 import numpy as np
@@ -185,16 +182,13 @@ def _of_estimator(estimator: Any, compiled: CompiledModel, feed: Sequence[Any]) 
     if len(calls) != len(compiled.outputs):
         return []
 
-    def run() -> list[Any]:
-        results = [np.asarray(call(x)) for call in calls]
-        return [result.reshape(-1, 1) if port.shape is not None and len(port.shape) == 2
-                and result.ndim == 1 else result.astype(port.dtype)
-                for result, port in zip(results, compiled.outputs)]
-
-    def cast() -> list[Any]:
-        return [result if port.dtype is None or result.dtype == port.dtype else
-                result.astype(port.dtype) for result, port in zip(run(), compiled.outputs)]
-    return [System(type(estimator).__module__.partition(".")[0] + " predict", cast)]
+    def shaped(result: Any, port: Any) -> Any:
+        result = np.asarray(result)
+        if result.ndim == 1 and port.shape is not None and len(port.shape) == 2:
+            result = result.reshape(-1, 1)
+        return result.astype(port.dtype, copy=False)
+    return [System(type(estimator).__module__.partition(".")[0] + " predict",
+                   lambda: [shaped(call(x), port) for call, port in zip(calls, compiled.outputs)])]
 
 
 #===-----------------------------------------------------------------------===#

@@ -14,7 +14,7 @@ import pathlib
 import tempfile
 import warnings
 import zipfile
-from typing import Any, Callable, Iterator, Mapping, Optional, Sequence
+from typing import Any, Callable, Iterator, Mapping, Sequence
 
 from .converters import errors_of
 from .errors import UsageError

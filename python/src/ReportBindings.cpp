@@ -105,7 +105,7 @@ static nb::dict compareModels(const Model &model, const python::CallableModel &r
 }
 
 /// How far outputs of a model are from those of another system, each a list in the model's order.
-static nb::list compareOutputs(const python::CallableModel &model, nb::handle wanted,
+static nb::list outputDifferences(const python::CallableModel &model, nb::handle wanted,
                                nb::handle found, std::optional<double> relative,
                                std::optional<double> absolute) {
   const CompiledModel &compiled = model.compiled();
@@ -177,7 +177,7 @@ void python::bindReports(nb::module_ &module) {
              nb::arg("atol").none(), nb::arg("seconds"), nb::arg("small_weights"));
   module.def("benchmark_model", benchmarkModel, nb::arg("model"), nb::arg("inputs").none(),
              nb::arg("seconds"));
-  module.def("compare_outputs", compareOutputs, nb::arg("model"), nb::arg("wanted"),
+  module.def("output_differences", outputDifferences, nb::arg("model"), nb::arg("wanted"),
              nb::arg("found"), nb::arg("rtol").none(), nb::arg("atol").none());
   module.def("sample_feed", sampleFeed, nb::arg("model"));
   module.def("begin_trace", beginTrace);

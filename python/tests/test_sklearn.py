@@ -142,3 +142,13 @@ def test_what_a_converter_raises_is_quern_s(data):
     x, y = data
     with pytest.raises(quern.UnsupportedError, match="skl2onnx cannot convert"):
         quern.compile(LinearRegression().fit(x, y), no_such_option=1)
+
+
+def test_compare(data):
+    x, y = data
+    pipeline = make_pipeline(StandardScaler(), LinearRegression()).fit(x, y)
+    report = quern.compile(pipeline).compare(inputs=x, seconds=0.01)
+    assert report.systems[1].name == "sklearn predict" and report.passed
+    labels = GradientBoostingClassifier(n_estimators=5).fit(x, y > 0)
+    report = quern.compile(labels).compare(inputs=x[:20], seconds=0.01)
+    assert [output.name for output in report.outputs] == ["label", "probabilities"]
