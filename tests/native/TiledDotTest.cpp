@@ -189,6 +189,29 @@ TEST_F(TiledDotTest, MatrixProducts) {
   }
 }
 
+// k in several parts, the last of which may be shorter, for three tiles of rows and more; columns
+// of one half, two, three and five vectors.
+TEST_F(TiledDotTest, LongProducts) {
+  for (const NarrowTypes &types : kNarrowTypes) {
+    SCOPED_TRACE(types.a + std::string(types.b));
+    Graph graph;
+    std::vector<Tensor> inputs;
+    unsigned seed = 350;
+    size_t tiled = 0;
+    for (int64_t k : {1024, 1088, 1900})
+      for (int64_t n : {16, 32, 48, 64, 80})
+        for (int64_t m : {65, 112}) {
+          GraphValue a = graph.input(typeText({m, k}, types.a));
+          inputs.push_back(drawTensor(dtypeOfName(types.a), {m, k}, ++seed));
+          GraphValue b = graph.weight(drawTensor(dtypeOfName(types.b), {k, n}, ++seed));
+          GraphValue sum = graph.op("nn.matmul", {a, b}, "", "*x" + std::string(types.sums));
+          graph.output(graph.op("nn.relu", {sum}), fmt::format("{}x{} by {}", m, k, n));
+          ++tiled;
+        }
+    expectExactOnTiles(graph, inputs, tiled);
+  }
+}
+
 // Epilogues: biases and residuals of all kinds that follow a product, long and short ones, and
 // rows that a tile computes again but must not store again, for the residual lies there.
 TEST_F(TiledDotTest, Epilogues) {
@@ -272,8 +295,12 @@ TEST_F(TiledDotTest, Convolutions) {
       {{{1, 128, 8, 6}, {128, 64, 3, 3}, 1, 1, 2, 11}},
       {{{1, 64, 1, 20}, {64, 64, 1, 3}, 1, 0}},
       {{{1, 64, 1, 1}, {64, 64, 1, 1}}, false, false},
-      {{{1, 3, 13, 11}, {64, 3, 7, 7}, 2, 3, 1, 255}, false, false},
-      {{{1, 24, 5, 40}, {32, 24, 3, 3}, 1, 1, 1, 9}, true, false},
+      {{{1, 3, 13, 11}, {64, 3, 7, 7}, 2, 3, 1, 255}},
+      {{{2, 3, 20, 21}, {32, 3, 3, 3}, 2, 1, 1, 100}, false},
+      {{{1, 3, 43, 47}, {96, 3, 11, 11}, 4}},
+      {{{1, 4, 9, 24}, {32, 4, 5, 5}, 1, 2, 1, 5}},
+      {{{1, 24, 5, 40}, {32, 24, 3, 3}, 1, 1, 1, 9}},
+      {{{1, 1024, 9, 9}, {64, 1024, 1, 1}}},
       {{{2, 64, 7, 7}, {64, 1, 3, 3}, 1, 1, 64, 3}, false, false},
   };
   for (const NarrowTypes &types : kNarrowTypes) {
@@ -291,6 +318,27 @@ TEST_F(TiledDotTest, Convolutions) {
     }
     expectExactOnTiles(graph, inputs, tiled);
   }
+}
+
+// Channels that do not fill their block have zeros beside them where a tensor was put into blocks,
+// but whatever was computed there after a convolution: not to be multiplied by tiles, for an
+// infinite number times a weight of zero is none.
+TEST_F(TiledDotTest, PaddingThatIsComputedIsNotMultiplied) {
+  Graph graph;
+  GraphValue x = graph.input("1x32x8x20xbf16");
+  NarrowTypes types{"bf16", "bf16", "f32"};
+  GraphValue first = addConv(graph, {{1, 32, 8, 20}, {24, 32, 3, 3}, 1, 1}, types, x, 1);
+  GraphValue narrow = graph.op("nn.cast", {graph.op("nn.log", {first})}, "to = bf16", "*xbf16");
+  graph.output(addConv(graph, {{1, 24, 8, 20}, {32, 24, 3, 3}, 1, 1}, types, narrow, 2));
+  std::vector<Tensor> inputs = {drawTensor(DType::BFloat16, {1, 32, 8, 20}, 1)};
+  auto executable = compileForTest(graph);
+  ASSERT_TRUE(executable) << executable.status().message();
+  auto run = runCompiled(*executable, inputs, 1);
+  ASSERT_TRUE(run) << run.status().message();
+  size_t tiled = 0;
+  for (const ProfileRow &step : run->steps)
+    tiled += step.kernel.starts_with("tiles_");
+  EXPECT_EQ(tiled, 1u);
 }
 
 // What one convolution writes the next one reads, through elementwise ops and pools: images move

@@ -48,13 +48,15 @@ static Status runPipeline(ModuleOp module, PassManager &pm) {
   return Status::ok();
 }
 
-/// Whether a kernel has products of AVX512-BF16. They take subnormal numbers for zero, whatever the
-/// thread says, and so does the instruction that rounds to bfloat16; only there it is used.
+/// Whether a kernel has products of AVX512-BF16 or AMX. They take subnormal numbers for zero,
+/// whatever the thread says, and so does the instruction that rounds to bfloat16; only there it is
+/// used.
 static bool multipliesBf16(ModuleOp module) {
   return module
       .walk([](LLVM::CallIntrinsicOp call) {
-        return call.getIntrin().starts_with("llvm.x86.avx512bf16.dp") ? WalkResult::interrupt()
-                                                                      : WalkResult::advance();
+        StringRef name = call.getIntrin();
+        bool isProduct = name.starts_with("llvm.x86.avx512bf16.dp") || name == "llvm.x86.tdpbf16ps";
+        return isProduct ? WalkResult::interrupt() : WalkResult::advance();
       })
       .wasInterrupted();
 }
@@ -67,7 +69,7 @@ Status native::lowerToLlvmDialect(ModuleOp module, const Target &target) {
   pm.addPass(createFenceHalfPass());
   // Rounding to bfloat16 would become library calls on most CPUs.
   arith::ArithExpandOpsPassOptions expansion;
-  expansion.includeBf16 = !multipliesBf16(module);
+  expansion.includeBf16 = !target.has(Isa::Bf16Dot) || !multipliesBf16(module);
   pm.addPass(arith::createArithExpandOpsPass(expansion));
   pm.addPass(createConvertSCFToCFPass());
   // Math first: what becomes libm calls is taken apart with vector ops.

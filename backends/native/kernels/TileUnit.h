@@ -20,6 +20,8 @@ namespace quern::native {
 class TileUnit {
 public:
   static constexpr int64_t kTiles = 8, kRows = 16, kRowBytes = 64;
+  /// Of A that meet the same bytes of B: what DotTypes::group() elements take.
+  static constexpr int64_t kGroupBytes = 4;
 
   /// What LDTILECFG reads.
   struct Configuration {

@@ -1,6 +1,7 @@
 //===- TiledDotKernel.cpp - products and convolutions by tiles of matrices ===//
 #include "backends/native/kernels/TiledDotKernel.h"
 
+#include "backends/native/emit/Prefetch.h"
 #include "backends/native/kernels/DotDriver.h"
 #include "runtime/values/CeilDiv.h"
 
@@ -17,6 +18,8 @@ using namespace quern;
 using namespace quern::native;
 
 constexpr int64_t kHalfRows = TileUnit::kRows, kTileRows = 2 * kHalfRows, kLanes = 16;
+/// Sums of 32 rows by 32 columns, or 16 by 64.
+constexpr int64_t kElementsOfBlock = kTileRows * 2 * kLanes;
 
 //===----------------------------------------------------------------------===//
 // Choices
@@ -62,17 +65,23 @@ void TiledDotDims::coverRows(const TiledDotSpec &spec, int64_t lines, int64_t ro
   allLines = spec.dot.flat ? 1 : lines;
   linesOfUnit = pairs ? 2 : 1;
   dot.lines = spec.dot.flat ? tiles : ceilDiv(lines, linesOfUnit);
-  // Sums 0 to 3, by rows; A 4 and 5; B 6 and 7.
-  int64_t halves[] = {firstRows, firstRows, secondRows, secondRows, firstRows, secondRows};
+  // Sums 0 to 3, by rows; A 4 and 5; B 6 and 7, with one half 5 to 7.
+  bool hasSecond = secondRows > 0;
+  int64_t ofSecond = hasSecond ? secondRows : firstRows;
   TileUnit::Configuration shapes;
-  for (size_t tile = 0; tile < std::size(halves); ++tile) {
-    shapes.rows[tile] = halves[tile];
-    shapes.rowBytes[tile] = halves[tile] == 0 ? 0 : tile < 4 ? TileUnit::kRowBytes : stepBytes;
-  }
-  for (size_t tile : {6, 7}) {
-    shapes.rows[tile] = stepBytes / 4;
-    shapes.rowBytes[tile] = TileUnit::kRowBytes;
-  }
+  auto setShape = [&](size_t tile, int64_t rowsOfTile, int64_t bytes) {
+    shapes.rows[tile] = rowsOfTile;
+    shapes.rowBytes[tile] = bytes;
+  };
+  for (size_t tile : {0, 1})
+    setShape(tile, firstRows, TileUnit::kRowBytes);
+  for (size_t tile : {2, 3})
+    setShape(tile, ofSecond, TileUnit::kRowBytes);
+  setShape(4, firstRows, stepBytes);
+  if (hasSecond)
+    setShape(5, secondRows, stepBytes);
+  for (size_t tile = hasSecond ? 6 : 5; tile < 8; ++tile)
+    setShape(tile, stepBytes / 4, TileUnit::kRowBytes);
   configuration = shapes.words();
 }
 
@@ -80,11 +89,63 @@ void TiledDotDims::splitLines(int64_t batches, double totalFlops, double bytesOf
                               int64_t threads) {
   // Half of the second-level cache of the CPUs that have tiles.
   constexpr double kChunkBytes = 1 << 20;
-  auto forCache = static_cast<int64_t>(std::min(bytesOfA / kChunkBytes, double(dot.lines)));
+  auto forCache =
+      static_cast<int64_t>(std::min(std::ceil(bytesOfA / kChunkBytes), double(dot.lines)));
   int64_t forThreads =
       chooseLineChunks(dot.lines, dot.columnTiles * batches, totalFlops / kTileSpeed, threads);
   dot.lineChunks = std::clamp<int64_t>(std::max(forCache, forThreads), 1, dot.lines);
   dot.linesPerChunk = ceilDiv(dot.lines, dot.lineChunks);
+}
+
+/// Products of 16 columns that a tile of rows has at a time.
+static int64_t vectorsOfPass(const TiledDotSpec &spec, int64_t secondRows) {
+  return std::min<int64_t>(spec.dot.tile.vectors, secondRows == 0 ? 4 : 2);
+}
+
+void TiledDotDims::splitK(TiledDotSpec &spec) {
+  // Sums are read and written for each part, which is as much as two or three steps.
+  constexpr int64_t kStepsOfPart = 8, kFewestTiles = 3;
+  const DotTile &tile = spec.dot.tile;
+  int64_t innerSteps = 1;
+  for (size_t i = 1; i < tile.levels.size(); ++i)
+    innerSteps *= dot.levels[i].trip;
+  tripElementsB = innerSteps * stepElements * tile.columns();
+  bool isLong = dot.levels[0].trip * innerSteps >= 2 * kStepsOfPart;
+  if (!spec.dot.flat || spec.partialStep || secondRows == 0 || !isLong ||
+      dot.linesPerChunk < kFewestTiles || innerSteps > kStepsOfPart)
+    return;
+  spec.dot.splitsK = true;
+  dot.partsOfK = dot.levels[0].trip * innerSteps / kStepsOfPart;
+  dot.stepsOfPart = ceilDiv(dot.levels[0].trip, dot.partsOfK);
+  dot.partsOfK = ceilDiv(dot.levels[0].trip, dot.stepsOfPart);
+}
+
+int64_t TiledDotDims::bytesOfPartialSums(const TiledDotSpec &spec) const {
+  if (!spec.dot.splitsK)
+    return 0;
+  int64_t blocks = dot.linesPerChunk * quern::ceilDiv(spec.dot.tile.vectors, int64_t{2});
+  return blocks * kElementsOfBlock * dtypeBytes(spec.dot.tile.types.accumulate);
+}
+
+void TiledDotDims::shareAhead(TiledDotSpec &spec) {
+  constexpr int64_t kLineBytes = 64, kMostLines = 16, kMostSharers = 64;
+  DotTile &tile = spec.dot.tile;
+  int64_t passes = ceilDiv(tile.vectors, vectorsOfPass(spec, secondRows));
+  int64_t sharers = dot.linesPerChunk * tilesOfLine, steps = sharers * passes;
+  for (size_t i = 0; i < tile.levels.size(); ++i)
+    steps *= dot.levels[i].trip;
+  int64_t bytes = dot.tileStrideB * dtypeBytes(tile.types.b);
+  if (steps == 0 || sharers > kMostSharers || dot.columnTiles == 1)
+    return;
+  int64_t lines = ceilDiv(ceilDiv(bytes, kLineBytes), steps);
+  if (lines > kMostLines)
+    return;
+  tile.linesAhead = std::max<int64_t>(static_cast<int64_t>(llvm::PowerOf2Ceil(lines)), 2);
+  dot.aheadStride = ceilDiv(bytes, steps * tile.linesAhead);
+  aheadShareOfPass = bytes / (sharers * passes);
+  aheadShareOfTrip = aheadShareOfPass / dot.levels[0].trip;
+  dot.aheadShare = aheadShareOfPass * passes;
+  dot.aheadShareOfLine = dot.aheadShare * tilesOfLine;
 }
 
 std::string TiledDotSpec::name() const {
@@ -105,26 +166,57 @@ public:
   void emit();
 
 private:
-  /// The tiles of one product: 1 or 2 of A, 1 or 2 of B.
+  /// The tiles of one product: 2 of A by 1 or 2 of B, or 1 of A by 1 to 4 of B.
   struct Shape {
     int64_t ofA, ofB;
+    /// Vectors of a row of sums.
+    int64_t width() const { return ofA == 1 ? 4 : 2; }
+    int64_t sums(int64_t half, int64_t v) const { return half * width() + v; }
+  };
+  /// What is multiplied at a time.
+  struct Block {
+    Shape shape;
+    /// Its first vector of columns.
+    int64_t first;
+    /// Of the line; rows before `skipped` are stored elsewhere.
+    Value firstRow, skipped;
+    /// Where its sums go.
+    Value sums;
   };
   struct Cursor {
     Value a, b;
+    /// What is asked for; none if null.
+    Value ahead;
   };
 
   void emitTask(Value task);
+  /// Where tile `index` of a line begins, and the rows that it is there for.
+  Value firstRowOf(Value index);
+  Value wantedRow(Value index);
+  /// The columns that `ofA` tiles of rows are multiplied by at a time: how many, and the first.
+  llvm::SmallVector<std::pair<Shape, int64_t>, 2> passesOf(int64_t ofA) const;
   /// Unit `index` of a column tile.
   void emitUnit(const Tile &tile, Value index);
   /// A tile whose first row is `firstRow` of the line; rows before `skipped` are stored elsewhere.
   void emitTile(const Tile &tile, Value firstRow, Value skipped);
-  void multiplyAll(const Shape &shape, Value a, Value b);
-  Cursor emitLevel(const Shape &shape, size_t index, Cursor at);
-  void emitStep(const Shape &shape, Value a, Value strideA, Value secondA, Value b);
+  /// Units [from, to) of a column tile, one part of k after the other.
+  void emitParts(const Tile &tile, Value from, Value to);
+  void emitPart(const Tile &tile, const Block &block, Value isFirst);
+  /// What the columns of `block` read of the tile's rows at `a`.
+  Cursor cursorOf(const Tile &tile, Value a, const Block &block);
+  void clearSums(const Shape &shape);
+  /// Sums to memory, or from there.
+  void moveSums(const Block &block, void (TileUnit::*move)(int64_t, Value, Value));
+  /// Adds to the sums, in `trips` of the first level.
+  void multiplyAll(const Shape &shape, Cursor at, Value trips);
+  /// Emits the trips of a level, and the levels inside of it; what follows it.
+  Cursor emitLevel(const Shape &shape, size_t index, Value trips, Cursor at);
+  void emitStep(const Shape &shape, const Cursor &at, Value strideA, Value secondA);
+  void askAhead(const Cursor &at);
   /// What is left of the rows at `a` at the end of k, and zeros behind it, in `rest`.
   void copyRest(Value a);
-  /// The epilogue of columns of vectors [first, first + count).
-  void storeSums(const Tile &tile, Value firstRow, Value skipped, int64_t first, int64_t count);
+  /// The epilogue.
+  void storeSums(const Tile &tile, const Block &block);
 
   Value elementsOfA(Value count) { return kb.mul(count, dtypeBytes(types.a)); }
   Value rowStrideA() { return strideOf(spec.tile.rowStrideA, &DotDims::rowStrideA); }
@@ -137,7 +229,8 @@ private:
 } // namespace
 
 void TiledDotEmitter::emit() {
-  sums = kb.stackSpace(types.accumulate, kTileRows * 2 * kLanes);
+  if (!spec.splitsK)
+    sums = kb.stackSpace(types.accumulate, kElementsOfBlock);
   if (tiled.partialStep)
     rest = kb.stackSpace(DType::UInt8, kTileRows * TileUnit::kRowBytes);
   std::array<Value, 3> words;
@@ -155,15 +248,31 @@ void TiledDotEmitter::emitTask(Value task) {
   Tile tile = tileOfTask(kb.div(outer, kb.dim(&DotDims::lineChunks)), column);
   Value from = kb.mul(chunk, kb.dim(&DotDims::linesPerChunk));
   Value to = kb.minSigned(kb.add(from, kb.dim(&DotDims::linesPerChunk)), kb.dim(&DotDims::lines));
-  kb.forLoop(from, to, 1, [&](Value index) { emitUnit(tile, index); });
+  if (spec.splitsK)
+    return emitParts(tile, from, to);
+  kb.forLoop(from, to, 1, [&](Value index) {
+    Tile asking = tile;
+    if (tile.ahead)
+      asking.ahead =
+          kb.advance(tile.ahead, kb.mul(kb.sub(index, from), kb.dim(&DotDims::aheadShareOfLine)),
+                     DType::UInt8);
+    emitUnit(asking, index);
+  });
+}
+
+Value TiledDotEmitter::wantedRow(Value index) {
+  return kb.mul(index, kb.dim(&TiledDotDims::tileStep));
+}
+
+Value TiledDotEmitter::firstRowOf(Value index) {
+  Value last = kb.sub(kb.dim(&TiledDotDims::lineRows), kb.dim(&TiledDotDims::tileStep));
+  return kb.minSigned(wantedRow(index), last);
 }
 
 void TiledDotEmitter::emitUnit(const Tile &tile, Value index) {
-  Value lastRow = kb.sub(kb.dim(&TiledDotDims::lineRows), kb.dim(&TiledDotDims::tileStep));
   auto emitAt = [&](const Tile &line, Value t, Value skippedLines) {
-    Value wanted = kb.mul(t, kb.dim(&TiledDotDims::tileStep));
-    Value firstRow = kb.minSigned(wanted, lastRow);
-    emitTile(line, firstRow, kb.add(skippedLines, kb.sub(wanted, firstRow)));
+    Value firstRow = firstRowOf(t);
+    emitTile(line, firstRow, kb.add(skippedLines, kb.sub(wantedRow(t), firstRow)));
   };
   if (spec.flat)
     return emitAt(tile, index, kb.index(0));
@@ -172,77 +281,168 @@ void TiledDotEmitter::emitUnit(const Tile &tile, Value index) {
   Value line = kb.minSigned(wanted, kb.sub(kb.dim(&TiledDotDims::allLines), ofUnit));
   Value skipped = kb.mul(kb.sub(wanted, line), kb.dim(&TiledDotDims::firstRows));
   Tile inLine = tileOfLine(tile, line);
-  kb.forLoop(kb.index(0), kb.dim(&TiledDotDims::tilesOfLine), 1,
-             [&](Value t) { emitAt(inLine, t, skipped); });
+  kb.forLoop(kb.index(0), kb.dim(&TiledDotDims::tilesOfLine), 1, [&](Value t) {
+    Tile asking = inLine;
+    if (tile.ahead)
+      asking.ahead = kb.advance(tile.ahead, kb.mul(t, kb.dim(&DotDims::aheadShare)), DType::UInt8);
+    emitAt(asking, t, skipped);
+  });
 }
 
 void TiledDotEmitter::emitTile(const Tile &tile, Value firstRow, Value skipped) {
   Value a = kb.advance(tile.a, kb.mul(firstRow, rowStrideA()), types.a);
   if (tiled.partialStep)
     copyRest(a);
-  for (int64_t first = 0; first < spec.tile.vectors; first += 2) {
-    int64_t count = std::min<int64_t>(2, spec.tile.vectors - first);
-    Value b = kb.advance(tile.b, first * kLanes * spec.tile.group, types.b);
-    kb.ifThen(
-        kb.lessThan(kb.index(0), kb.dim(&TiledDotDims::secondRows)),
-        [&] { multiplyAll({2, count}, a, b); }, [&] { multiplyAll({1, count}, a, b); });
-    storeSums(tile, firstRow, skipped, first, count);
-  }
+  auto emitPasses = [&](int64_t ofA) {
+    for (const auto &[shape, first] : passesOf(ofA)) {
+      Block block{shape, first, firstRow, skipped, sums};
+      clearSums(shape);
+      multiplyAll(shape, cursorOf(tile, a, block), ofLevel(0, &DotDims::Level::trip));
+      moveSums(block, &TileUnit::store);
+      storeSums(tile, block);
+    }
+  };
+  kb.ifThen(
+      kb.lessThan(kb.index(0), kb.dim(&TiledDotDims::secondRows)), [&] { emitPasses(2); },
+      [&] { emitPasses(1); });
 }
 
-void TiledDotEmitter::multiplyAll(const Shape &shape, Value a, Value b) {
+llvm::SmallVector<std::pair<TiledDotEmitter::Shape, int64_t>, 2>
+TiledDotEmitter::passesOf(int64_t ofA) const {
+  llvm::SmallVector<std::pair<Shape, int64_t>, 2> passes;
+  int64_t vectors = spec.tile.vectors, width = Shape{ofA, 1}.width();
+  for (int64_t first = 0; first < vectors; first += width)
+    passes.push_back({{ofA, std::min(width, vectors - first)}, first});
+  return passes;
+}
+
+void TiledDotEmitter::emitParts(const Tile &tile, Value from, Value to) {
+  Value trips = ofLevel(0, &DotDims::Level::trip), ofPart = kb.dim(&DotDims::stepsOfPart);
+  kb.forLoop(kb.index(0), kb.dim(&DotDims::partsOfK), 1, [&](Value number) {
+    Value done = kb.mul(number, ofPart);
+    Tile part = tile;
+    part.steps = kb.minSigned(ofPart, kb.sub(trips, done));
+    part.a = kb.advance(tile.a, kb.mul(done, ofLevel(0, &DotDims::Level::strideA)), types.a);
+    part.b = kb.advance(tile.b, kb.mul(done, kb.dim(&TiledDotDims::tripElementsB)), types.b);
+    part.isLastPart = kb.lessThan(kb.sub(trips, kb.add(ofPart, kb.index(1))), done);
+    Value isFirst = kb.lessThan(done, kb.index(1));
+    auto passes = passesOf(/*ofA=*/2);
+    for (const auto &[index, pass] : llvm::enumerate(passes)) {
+      kb.forLoop(from, to, 1, [&, index = index, pass = pass](Value unitIndex) {
+        Value firstRow = firstRowOf(unitIndex), ofChunk = kb.sub(unitIndex, from);
+        Value place = kb.add(kb.mul(ofChunk, static_cast<int64_t>(passes.size())),
+                             kb.index(static_cast<int64_t>(index)));
+        Tile asking = part;
+        if (tile.ahead) {
+          Value share = kb.add(kb.mul(ofChunk, kb.dim(&DotDims::aheadShare)),
+                               kb.mul(done, kb.dim(&TiledDotDims::aheadShareOfTrip)));
+          asking.ahead = kb.advance(tile.ahead, share, DType::UInt8);
+        }
+        emitPart(asking,
+                 {pass.first, pass.second, firstRow, kb.sub(wantedRow(unitIndex), firstRow),
+                  kb.advance(kb.scratch(), kb.mul(place, kElementsOfBlock), types.accumulate)},
+                 isFirst);
+      });
+    }
+  });
+}
+
+void TiledDotEmitter::emitPart(const Tile &tile, const Block &block, Value isFirst) {
+  kb.ifThen(isFirst, [&] { clearSums(block.shape); }, [&] { moveSums(block, &TileUnit::load); });
+  Value a = kb.advance(tile.a, kb.mul(block.firstRow, rowStrideA()), types.a);
+  multiplyAll(block.shape, cursorOf(tile, a, block), tile.steps);
+  moveSums(block, &TileUnit::store);
+  kb.ifThen(tile.isLastPart, [&] { storeSums(tile, block); });
+}
+
+TiledDotEmitter::Cursor TiledDotEmitter::cursorOf(const Tile &tile, Value a, const Block &block) {
+  Cursor at{a, kb.advance(tile.b, block.first * kLanes * spec.tile.group, types.b), tile.ahead};
+  if (at.ahead && block.first > 0) {
+    int64_t pass = block.first / block.shape.width();
+    at.ahead =
+        kb.advance(at.ahead, kb.mul(kb.dim(&TiledDotDims::aheadShareOfPass), pass), DType::UInt8);
+  }
+  return at;
+}
+
+void TiledDotEmitter::clearSums(const Shape &shape) {
   for (int64_t half = 0; half < shape.ofA; ++half)
     for (int64_t v = 0; v < shape.ofB; ++v)
-      unit.clear(2 * half + v);
-  Cursor end = emitLevel(shape, 0, {a, b});
-  if (tiled.partialStep) {
-    Value second = kb.mul(kb.dim(&TiledDotDims::firstRows), TileUnit::kRowBytes);
-    emitStep(shape, rest, kb.index(TileUnit::kRowBytes), kb.advance(rest, second, DType::UInt8),
-             end.b);
-  }
-  Value stride = kb.index(2 * kLanes * dtypeBytes(types.accumulate));
+      unit.clear(shape.sums(half, v));
+}
+
+void TiledDotEmitter::moveSums(const Block &block, void (TileUnit::*move)(int64_t, Value, Value)) {
+  const Shape &shape = block.shape;
+  int64_t width = shape.width() * kLanes;
+  Value stride = kb.index(width * dtypeBytes(types.accumulate));
   for (int64_t half = 0; half < shape.ofA; ++half) {
     Value row = half == 0 ? kb.index(0) : kb.dim(&TiledDotDims::firstRows);
-    Value ofHalf = kb.advance(sums, kb.mul(row, 2 * kLanes), types.accumulate);
+    Value ofHalf = kb.advance(block.sums, kb.mul(row, width), types.accumulate);
     for (int64_t v = 0; v < shape.ofB; ++v)
-      unit.store(2 * half + v, kb.advance(ofHalf, v * kLanes, types.accumulate), stride);
+      (unit.*move)(shape.sums(half, v), kb.advance(ofHalf, v * kLanes, types.accumulate), stride);
   }
 }
 
-/// Emits a level and those inside of it; what follows it.
-TiledDotEmitter::Cursor TiledDotEmitter::emitLevel(const Shape &shape, size_t index, Cursor at) {
-  Value trip = ofLevel(index, &DotDims::Level::trip);
+void TiledDotEmitter::multiplyAll(const Shape &shape, Cursor at, Value trips) {
+  Cursor end = emitLevel(shape, 0, trips, at);
+  if (!tiled.partialStep)
+    return;
+  Value second = kb.mul(kb.dim(&TiledDotDims::firstRows), TileUnit::kRowBytes);
+  emitStep(shape, {rest, end.b, {}}, kb.index(TileUnit::kRowBytes),
+           kb.advance(rest, second, DType::UInt8));
+}
+
+TiledDotEmitter::Cursor TiledDotEmitter::emitLevel(const Shape &shape, size_t index, Value trips,
+                                                   Cursor at) {
   Value strideA = ofLevel(index, &DotDims::Level::strideA);
   Value stepB = kb.mul(kb.dim(&TiledDotDims::stepElements), spec.tile.columns());
   Value bytesOfRow = elementsOfA(rowStrideA());
-  Values end =
-      kb.forLoop(kb.index(0), trip, 1, Values{at.a, at.b}, [&](Value, ValueRange now) -> Values {
-        Cursor next{now[0], now[1]};
-        if (index + 1 < spec.tile.levels.size()) {
-          next = emitLevel(shape, index + 1, next);
-          if (spec.tile.levels[index].hasStrideB)
-            next.b = kb.advance(now[1], ofLevel(index, &DotDims::Level::strideB), types.b);
-        } else {
-          Value second = kb.advance(now[0], kb.dim(&TiledDotDims::secondA), types.a);
-          emitStep(shape, now[0], bytesOfRow, second, now[1]);
-          next.b = kb.advance(now[1], stepB, types.b);
-        }
-        return {kb.advance(now[0], strideA, types.a), next.b};
-      });
-  return {end[0], end[1]};
+  Values carried{at.a, at.b};
+  if (at.ahead)
+    carried.push_back(at.ahead);
+  Values end = kb.forLoop(kb.index(0), trips, 1, carried, [&](Value, ValueRange now) -> Values {
+    Cursor next{now[0], now[1], at.ahead ? Value(now[2]) : Value()};
+    if (index + 1 < spec.tile.levels.size()) {
+      next = emitLevel(shape, index + 1, ofLevel(index + 1, &DotDims::Level::trip), next);
+      if (spec.tile.levels[index].hasStrideB)
+        next.b = kb.advance(now[1], ofLevel(index, &DotDims::Level::strideB), types.b);
+    } else {
+      emitStep(shape, next, bytesOfRow,
+               kb.advance(now[0], kb.dim(&TiledDotDims::secondA), types.a));
+      next.b = kb.advance(now[1], stepB, types.b);
+      if (at.ahead)
+        next.ahead = kb.advance(
+            next.ahead, kb.mul(kb.dim(&DotDims::aheadStride), spec.tile.linesAhead), DType::UInt8);
+    }
+    Values results{kb.advance(now[0], strideA, types.a), next.b};
+    if (at.ahead)
+      results.push_back(next.ahead);
+    return results;
+  });
+  return {end[0], end[1], at.ahead ? Value(end[2]) : Value()};
 }
 
-void TiledDotEmitter::emitStep(const Shape &shape, Value a, Value strideA, Value secondA, Value b) {
-  constexpr int64_t kFirstA = 4, kFirstB = 6;
+void TiledDotEmitter::askAhead(const Cursor &at) {
+  for (int64_t line = 0; at.ahead && line < spec.tile.linesAhead; ++line)
+    prefetch(kb, kb.advance(at.ahead, kb.mul(kb.dim(&DotDims::aheadStride), line), DType::UInt8),
+             CacheLevel::Second);
+}
+
+// Products that read the same tile of B follow each other: the unit takes 16 cycles for another
+// one, and for the same a cycle for each row.
+void TiledDotEmitter::emitStep(const Shape &shape, const Cursor &at, Value strideA, Value secondA) {
   Value strideB = kb.index(spec.tile.columns() * 4);
-  unit.load(kFirstA, a, strideA);
-  for (int64_t v = 0; v < shape.ofB; ++v)
-    unit.load(kFirstB + v, kb.advance(b, v * kLanes * spec.tile.group, types.b), strideB);
+  auto firstB = [&](int64_t v) { return shape.ofA == 2 ? 6 + v : 5 + v % 3; };
+  constexpr int64_t kFirstA = 4;
+  unit.load(kFirstA, at.a, strideA);
   if (shape.ofA == 2)
     unit.load(kFirstA + 1, secondA, strideA);
-  for (int64_t half = 0; half < shape.ofA; ++half)
-    for (int64_t v = 0; v < shape.ofB; ++v)
-      unit.multiply(2 * half + v, kFirstA + half, kFirstB + v);
+  for (int64_t v = 0; v < shape.ofB; ++v) {
+    unit.load(firstB(v), kb.advance(at.b, v * kLanes * spec.tile.group, types.b), strideB);
+    for (int64_t half = 0; half < shape.ofA; ++half)
+      unit.multiply(shape.sums(half, v), kFirstA + half, firstB(v));
+  }
+  askAhead(at);
 }
 
 void TiledDotEmitter::copyRest(Value a) {
@@ -258,9 +458,9 @@ void TiledDotEmitter::copyRest(Value a) {
   });
 }
 
-void TiledDotEmitter::storeSums(const Tile &tile, Value firstRow, Value skipped, int64_t first,
-                                int64_t count) {
+void TiledDotEmitter::storeSums(const Tile &tile, const Block &block) {
   OpBuilder &ops = kb.builder();
+  int64_t count = block.shape.ofB;
   Value firstHalf = kb.dim(&TiledDotDims::firstRows);
   auto ofSecondHalf = [&](Value row, int64_t TiledDotDims::*extra) -> Value {
     return ops.create<arith::SelectOp>(kb.loc(), kb.lessThan(row, firstHalf), kb.index(0),
@@ -275,8 +475,8 @@ void TiledDotEmitter::storeSums(const Tile &tile, Value firstRow, Value skipped,
   auto rowAt = [&](Value row) {
     ResultRow vectors;
     vectors.areAdjacent = spec.contiguousColumns;
-    for (int64_t v = first; v < first + count; ++v) {
-      vectors.at.push_back(position(kb.add(firstRow, row), v));
+    for (int64_t v = block.first; v < block.first + count; ++v) {
+      vectors.at.push_back(position(kb.add(block.firstRow, row), v));
       vectors.active.push_back(active(v));
       vectors.at.back().element =
           kb.add(vectors.at.back().element, ofSecondHalf(row, &TiledDotDims::extraC));
@@ -297,8 +497,9 @@ void TiledDotEmitter::storeSums(const Tile &tile, Value firstRow, Value skipped,
     for (int64_t v = 0; spec.bias == OperandAccess::PerColumn && v < count; ++v)
       sharedBias.push_back(biasAt(columns, v));
   }
-  kb.forLoop(skipped, rows, 1, [&](Value row) {
-    Value ofRow = kb.advance(sums, kb.mul(row, 2 * kLanes), types.accumulate);
+  kb.forLoop(block.skipped, rows, 1, [&](Value row) {
+    Value ofRow =
+        kb.advance(block.sums, kb.mul(row, block.shape.width() * kLanes), types.accumulate);
     ResultRow vectors = rowAt(row);
     Values results;
     for (int64_t v = 0; v < count; ++v) {

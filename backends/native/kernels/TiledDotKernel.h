@@ -1,9 +1,10 @@
 //===- TiledDotKernel.h - products and convolutions by tiles of matrices --===//
 //
 // What a Dot kernel computes, by a TileUnit: up to 32 rows by 32 columns at a time, in two halves
-// of up to 16 rows each. All of a step are of the same rows, so that tiles are configured once:
-// where they do not divide what there is, the last begins earlier, and stores no row twice. Lines
-// of few pixels are taken two at a time. The sums go through memory to the epilogue.
+// of up to 16 rows each, or up to 16 rows by 64. All of a step are of the same rows, so that tiles
+// are configured once: where they do not divide what there is, the last begins earlier, and stores
+// no row twice. Lines of few pixels are taken two at a time. The sums go through memory to the
+// epilogue.
 //
 // Task t is (batch * lineChunks + chunk) * columnTiles + column tile: a chunk's rows of A stay in
 // the cache while all columns pass by.
@@ -47,6 +48,11 @@ struct TiledDotDims {
   int64_t allLines = 1, linesOfUnit = 1;
   /// Elements of A of a step, and those left over (TiledDotSpec::partialStep).
   int64_t stepElements = 0, leftOver = 0;
+  /// Bytes of DotDims::aheadShare for which the columns that a tile multiplies at a time ask.
+  int64_t aheadShareOfPass = 0;
+  /// A trip of the first level: elements of a column tile of B that it reads, and bytes of
+  /// aheadShareOfPass for which it asks.
+  int64_t tripElementsB = 0, aheadShareOfTrip = 0;
 
   /// Splits `lines` of `rows` rows, or a flat space of them, into tiles, whose rows are
   /// `stepBytes` long; strides of `dot` are there already.
@@ -54,6 +60,16 @@ struct TiledDotDims {
   /// Splits units into chunks: tasks for `threads`, and rows of A, `bytesOfA` in all, that stay in
   /// the cache.
   void splitLines(int64_t batches, double totalFlops, double bytesOfA, int64_t threads);
+  /// Shares the next column tile of B out among the tiles of a chunk, when all else is known, and
+  /// sets DotTile::linesAhead of `spec` to what a step has to ask for. Nothing where a tile would
+  /// have to ask for all that it reads itself, or where so many read a column tile that waiting for
+  /// it once is nothing.
+  void shareAhead(TiledDotSpec &spec);
+  /// Splits k into parts, of which B stays in the first cache, where several tiles of rows read it;
+  /// before shareAhead. The order in which a sum is made is the same. Sets DotSpec::splitsK.
+  void splitK(TiledDotSpec &spec);
+  /// The scratch memory of sums of parts.
+  int64_t bytesOfPartialSums(const TiledDotSpec &spec) const;
 };
 
 /// How many times as fast as vectors tiles are, when it comes to what a task is worth.

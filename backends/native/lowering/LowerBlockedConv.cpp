@@ -372,24 +372,56 @@ static void addVectorSteps(const ConvProblem &p, const PaddedInput &padded, cons
 // On tiles of matrices
 //===----------------------------------------------------------------------===//
 
+namespace {
+/// How a row of the filter is read in a block of channels: steps of so many elements of A.
+struct TileSteps {
+  int64_t elements = 0;
+  int64_t ofPixel = 1;
+  /// Where the filter's columns lie side by side, whole rows of it: steps of a row; 0: by pixels.
+  int64_t ofRow = 0;
+
+  /// Of a row with `columns` columns.
+  int64_t inRow(int64_t columns) const { return ofRow > 0 ? ofRow : columns * ofPixel; }
+};
+} // namespace
+
+/// Pixels of few channels fill a step only together: seven of a first layer's four are 56 bytes.
+static TileSteps planTileSteps(const ConvProblem &p, const Reading &reading) {
+  TileSteps byPixel{stepElementsOf(p.inputType, p.pixel())};
+  byPixel.ofPixel = p.pixel() / byPixel.elements;
+  int64_t columns = reading.parts.front().taps.count;
+  if (!hasTapLevels(p, reading) || p.window.dilation[kColumns] != 1)
+    return byPixel;
+  int64_t group = TileUnit::kGroupBytes / dtypeBytes(p.inputType);
+  int64_t elements = columns * p.pixel(), groups = elements / group;
+  int64_t steps = ceilDiv(elements, stepElementsOf(p.inputType, elements));
+  while (steps < byPixel.inRow(columns) && groups % steps != 0)
+    ++steps;
+  return steps < byPixel.inRow(columns) ? TileSteps{elements / steps, 1, steps} : byPixel;
+}
+
+/// Whether channels that do not fill their block have zeros beside them.
+static bool hasZeroPadding(Value image) { return image.getDefiningOp<nn::PackOp>() != nullptr; }
+
 /// Whether they take less time than vectors.
 static bool isTiled(const ConvProblem &p, const Reading &reading, const DotSpec &spec) {
   if (spec.tile.group == 1 || !TileUnit::has(p.context.target, spec.tile.types))
     return false;
   // Padding of floats may be no number, and a step would take it in.
-  if (isFloat(p.inputType) && p.channelsPerGroup() % p.pixel() != 0)
+  if (isFloat(p.inputType) && p.channelsPerGroup() % p.pixel() != 0 && !hasZeroPadding(p.input))
     return false;
-  int64_t step = stepElementsOf(p.inputType, p.pixel());
-  int64_t steps = ceilDiv(p.channelsPerGroup(), p.pixel()) * (p.pixel() / step);
-  int64_t taps = reading.rows.count * reading.parts.front().taps.count;
-  return tilesPay(spec.tile.types, reading.lineRows(p), steps * taps,
-                  step * dtypeBytes(p.inputType));
+  TileSteps steps = planTileSteps(p, reading);
+  int64_t rows = ceilDiv(p.channelsPerGroup(), p.pixel()) * reading.rows.count;
+  return tilesPay(spec.tile.types, reading.lineRows(p),
+                  rows * steps.inRow(reading.parts.front().taps.count),
+                  steps.elements * dtypeBytes(p.inputType));
 }
 
 /// The same nest of k, in other steps.
 static void addTileSteps(const ConvProblem &p, const PaddedInput &padded, const Reading &reading,
                          DotSpec spec, const ConvProduct &product, LoweredSteps &steps) {
-  int64_t step = stepElementsOf(p.inputType, p.pixel());
+  TileSteps tileSteps = planTileSteps(p, reading);
+  int64_t step = tileSteps.elements;
   spec.tile.levels.push_back({.hasStrideB = !reading.readsAll(p)});
   if (hasTapLevels(p, reading)) {
     spec.tile.levels.push_back({.hasStrideB = !reading.readsAll(p)});
@@ -398,8 +430,10 @@ static void addTileSteps(const ConvProblem &p, const PaddedInput &padded, const 
   TiledDotDims all;
   all.dot = blockedDims(p, padded, reading, reading.parts.front(), spec);
   fillLevels(p, padded, reading, reading.parts.front(), spec, all.dot);
-  if (p.pixel() > step) {
-    all.dot.levels[spec.tile.levels.size()] = {p.pixel() / step, step};
+  if (tileSteps.ofRow > 0) {
+    all.dot.levels[spec.tile.levels.size() - 1] = {tileSteps.ofRow, step};
+  } else if (tileSteps.ofPixel > 1) {
+    all.dot.levels[spec.tile.levels.size()] = {tileSteps.ofPixel, step};
     spec.tile.levels.push_back({});
   }
   spec.flat = reading.isFlat;
@@ -410,7 +444,11 @@ static void addTileSteps(const ConvProblem &p, const PaddedInput &padded, const 
   double bytesOfA =
       double(padded.planes) * double(padded.planeStride) * double(dtypeBytes(p.inputType));
   all.splitLines(p.batch, p.flops, bytesOfA, p.context.threads);
+  all.splitK(tiled);
+  all.shareAhead(tiled);
+  int64_t scratchBytes = all.bytesOfPartialSums(tiled);
   LoweredStep result = makeConvStep(p, kernelOf(std::move(tiled)), all.dot, product);
+  result.scratchBytes = scratchBytes;
   result.dims = flattenDims(all);
   result.grain = chooseGrain(result.tasks, p.flops / kTileSpeed);
   steps.push_back(std::move(result));

@@ -261,6 +261,7 @@ TiledProduct::TiledProduct(const MatrixProduct &p, DotSpec dot, const DotDims &v
   int64_t step = packedStep(p, dot);
   spec = {std::move(dot), /*partialStep=*/p.k % step != 0};
   spec.dot.tile.partialGroup = false;
+  spec.dot.tile.linesAhead = 0;
   spec.dot.tile.levels = {{}};
   spec.dot.heights = {};
   dims.dot = vectorDims;
@@ -270,6 +271,8 @@ TiledProduct::TiledProduct(const MatrixProduct &p, DotSpec dot, const DotDims &v
   dims.coverRows(spec, /*lines=*/1, p.m, TileUnit::kRowBytes);
   double bytesOfA = double(p.m) * double(p.k) * double(dtypeBytes(p.dtypeA));
   dims.splitLines(p.batch, p.flops(), bytesOfA, p.context.threads);
+  dims.splitK(spec);
+  dims.shareAhead(spec);
 }
 
 static LoweredStep stepOfTiles(const MatrixProduct &p, DotSpec spec, const DotDims &dims) {
@@ -277,6 +280,7 @@ static LoweredStep stepOfTiles(const MatrixProduct &p, DotSpec spec, const DotDi
   LoweredStep result;
   result.tasks = product.tasks(p);
   result.dims = flattenDims(product.dims);
+  result.scratchBytes = product.dims.bytesOfPartialSums(product.spec);
   result.kernel = kernelOf(std::move(product.spec));
   result.grain = chooseGrain(result.tasks, p.flops() / kTileSpeed);
   return result;
