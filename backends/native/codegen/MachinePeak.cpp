@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <random>
 
 using namespace mlir;
 using namespace quern;
@@ -57,8 +58,10 @@ static void emitChains(KernelBuilder &kb, const DotTypes &types) {
     kb.store(sum, chain(static_cast<int64_t>(i)), types.accumulate, lanes);
 }
 
-/// The same of tiles: four of sums, as products have them.
+/// The same of tiles: four of sums, as products have them, and factors from the first cache.
 constexpr int64_t kSumTiles = 4;
+/// Bytes of two tiles of A and two of B.
+constexpr int64_t kFactorsOfStep = kSumTiles * TileUnit::kRows * TileUnit::kRowBytes;
 static void emitTileChains(KernelBuilder &kb, const DotTypes &types) {
   constexpr int64_t kRows = TileUnit::kRows, kRowBytes = TileUnit::kRowBytes;
   TileUnit unit(kb, types);
@@ -67,13 +70,33 @@ static void emitTileChains(KernelBuilder &kb, const DotTypes &types) {
   shapes.rowBytes.fill(kRowBytes);
   std::array<int64_t, 3> words = shapes.words();
   unit.configure({kb.index(words[0]), kb.index(words[1]), kb.index(words[2])});
-  for (int64_t tile = 0; tile < TileUnit::kTiles; ++tile)
+  for (int64_t tile = 0; tile < kSumTiles; ++tile)
     unit.clear(tile);
-  kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](Value) {
+  kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](Value i) {
+    Value step =
+        kb.advance(kb.buffer(1), kb.mul(kb.rem(i, kb.index(2)), kFactorsOfStep), DType::UInt8);
+    for (int64_t tile = 0; tile < kSumTiles; ++tile)
+      unit.load(kSumTiles + tile, kb.advance(step, tile * kRows * kRowBytes, DType::UInt8),
+                kb.index(kRowBytes));
     for (int64_t tile = 0; tile < kSumTiles; ++tile)
       unit.multiply(tile, kSumTiles + tile / 2, kSumTiles + 2 + tile % 2);
   });
   unit.release();
+}
+
+/// Numbers between 1 and 2, and -1 and -2; bytes of any value. Zeros would be multiplied faster
+/// than what models multiply: they take less power, so that the clock is higher (a Granite Rapids
+/// core multiplies tiles of them at 3780 GFLOP/s, of these at 3100 to 3400).
+static std::vector<ProductChains::CacheLine> drawFactors(DType dtype) {
+  uint32_t kept = dtype == DType::BFloat16 ? 0x807f807f : isFloat(dtype) ? 0x807fffff : ~0u;
+  uint32_t set = dtype == DType::BFloat16 ? 0x3f803f80 : isFloat(dtype) ? 0x3f800000 : 0;
+  std::minstd_rand random;
+  std::vector<ProductChains::CacheLine> factors(2 * kFactorsOfStep /
+                                                sizeof(ProductChains::CacheLine));
+  for (ProductChains::CacheLine &line : factors)
+    for (uint32_t &word : line.words)
+      word = (static_cast<uint32_t>(random()) << 1 & kept) | set;
+  return factors;
 }
 
 Expected<ProductChains> ProductChains::create(const Target &target, Engine engine) {
@@ -91,16 +114,16 @@ Expected<ProductChains> ProductChains::create(const Target &target, Engine engin
   chains.operations = areTiles
                           ? 2 * kSumTiles * products / dtypeBytes(types.a)
                           : 2 * types.group() * target.lanes(types.accumulate) * chainCount(target);
+  chains.factors = drawFactors(types.a);
   chains.iterations = areTiles ? kTileIterations : kIterations;
   return chains;
 }
 
 Expected<double> ProductChains::run() const {
-  constexpr int64_t kSumBytes = 24 * 64, kFactorBytes = 64;
-  // Zeros are no number that is slow to multiply, in any type.
+  constexpr int64_t kSumBytes = 24 * 64;
   alignas(64) std::array<char, kSumBytes> sums{};
-  alignas(64) std::array<char, kFactorBytes> a{}, b{};
-  void *buffers[] = {sums.data(), a.data(), b.data()};
+  std::vector<CacheLine> a = factors;
+  void *buffers[] = {sums.data(), a.data(), a.data()};
   if (kernel(buffers, nullptr, 0, iterations, nullptr) != 0)
     return internalError("the kernel that measures the peak refused");
   return double(iterations) * double(operations);

@@ -5,7 +5,9 @@
 #include "backends/native/target/Target.h"
 #include "quern/StepCost.h"
 
+#include <array>
 #include <memory>
+#include <vector>
 
 namespace quern::native {
 
@@ -14,6 +16,10 @@ namespace quern::native {
 /// number of threads may run one at once.
 class ProductChains {
 public:
+  struct alignas(64) CacheLine {
+    std::array<uint32_t, 16> words;
+  };
+
   static Expected<ProductChains> create(const Target &target, Engine engine);
   /// A short run, of 2 ms at most, in the calling thread; how many operations it did.
   Expected<double> run() const;
@@ -23,6 +29,7 @@ private:
   KernelFunction kernel = nullptr;
   /// Of one step of all chains; steps of a run.
   int64_t operations = 0, iterations = 0;
+  std::vector<CacheLine> factors;
 };
 
 /// The multiply-add rates of one core, each the best of a few short runs; about 20 ms for each.
