@@ -44,13 +44,14 @@ private:
 };
 } // namespace
 
-/// Four times what all caches of these threads hold, within bounds.
+/// Four times what all caches of these threads hold, within bounds: of an L3 of hundreds of
+/// megabytes a core has a part only, and a gigabyte takes a second to fill.
 static int64_t readBufferBytes(const Machine &machine) {
   int64_t cached = 0;
   for (const CpuCache &cache : machine.caches)
     if (cache.cpus > 0)
       cached = std::max(cached, cache.bytes * ((machine.affinityCpus - 1) / cache.cpus + 1));
-  int64_t most = std::min(int64_t{1} << 30, availableMemoryBytes() / 8);
+  int64_t most = std::min(int64_t{256} << 20, availableMemoryBytes() / 8);
   return std::min(std::max(4 * cached, int64_t{64} << 20), most);
 }
 
