@@ -166,6 +166,26 @@ TEST_F(TiledDotTest, SumsOfBFloat16) {
 // Matrix products
 //===----------------------------------------------------------------------===//
 
+namespace {
+struct ProductSizes {
+  std::vector<int64_t> rows, depths, columns;
+};
+} // namespace
+
+/// A product of each combination of sizes, `seed` draws their numbers.
+static void addProducts(Graph &graph, std::vector<Tensor> &inputs, const NarrowTypes &types,
+                        const ProductSizes &sizes, unsigned seed) {
+  for (int64_t k : sizes.depths)
+    for (int64_t n : sizes.columns)
+      for (int64_t m : sizes.rows) {
+        GraphValue a = graph.input(typeText({m, k}, types.a));
+        inputs.push_back(drawTensor(dtypeOfName(types.a), {m, k}, ++seed));
+        GraphValue b = graph.weight(drawTensor(dtypeOfName(types.b), {k, n}, ++seed));
+        GraphValue sum = graph.op("nn.matmul", {a, b}, "", "*x" + std::string(types.sums));
+        graph.output(graph.op("nn.relu", {sum}), fmt::format("{}x{} by {}", m, k, n));
+      }
+}
+
 // Rows that fill no half, one, one and a bit, many; columns of one vector to several tiles; k of
 // less than a step, of whole ones, and with parts of groups left over.
 TEST_F(TiledDotTest, MatrixProducts) {
@@ -173,19 +193,8 @@ TEST_F(TiledDotTest, MatrixProducts) {
     SCOPED_TRACE(types.a + std::string(types.b));
     Graph graph;
     std::vector<Tensor> inputs;
-    unsigned seed = 300;
-    size_t tiled = 0;
-    for (int64_t k : {20, 64, 128, 195})
-      for (int64_t n : {5, 40, 130})
-        for (int64_t m : {15, 16, 31, 65}) {
-          GraphValue a = graph.input(typeText({m, k}, types.a));
-          inputs.push_back(drawTensor(dtypeOfName(types.a), {m, k}, ++seed));
-          GraphValue b = graph.weight(drawTensor(dtypeOfName(types.b), {k, n}, ++seed));
-          graph.output(graph.op("nn.matmul", {a, b}, "", "*x" + std::string(types.sums)),
-                       fmt::format("{}x{} by {}", m, k, n));
-          ++tiled;
-        }
-    expectExactOnTiles(graph, inputs, tiled);
+    addProducts(graph, inputs, types, {{15, 16, 31, 65}, {20, 64, 128, 195}, {5, 40, 130}}, 300);
+    expectExactOnTiles(graph, inputs, inputs.size());
   }
 }
 
@@ -196,19 +205,8 @@ TEST_F(TiledDotTest, LongProducts) {
     SCOPED_TRACE(types.a + std::string(types.b));
     Graph graph;
     std::vector<Tensor> inputs;
-    unsigned seed = 350;
-    size_t tiled = 0;
-    for (int64_t k : {1024, 1088, 1900})
-      for (int64_t n : {16, 32, 48, 64, 80})
-        for (int64_t m : {65, 112}) {
-          GraphValue a = graph.input(typeText({m, k}, types.a));
-          inputs.push_back(drawTensor(dtypeOfName(types.a), {m, k}, ++seed));
-          GraphValue b = graph.weight(drawTensor(dtypeOfName(types.b), {k, n}, ++seed));
-          GraphValue sum = graph.op("nn.matmul", {a, b}, "", "*x" + std::string(types.sums));
-          graph.output(graph.op("nn.relu", {sum}), fmt::format("{}x{} by {}", m, k, n));
-          ++tiled;
-        }
-    expectExactOnTiles(graph, inputs, tiled);
+    addProducts(graph, inputs, types, {{65, 112}, {1024, 1088, 1900}, {16, 32, 48, 64, 80}}, 350);
+    expectExactOnTiles(graph, inputs, inputs.size());
   }
 }
 
