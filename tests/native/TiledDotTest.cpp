@@ -210,25 +210,25 @@ TEST_F(TiledDotTest, LongProducts) {
   }
 }
 
-// Epilogues: biases and residuals of all kinds that follow a product, long and short ones, and
-// rows that a tile computes again but must not store again, for the residual lies there.
+// Epilogues: biases and residuals of all kinds that follow a product, in parts of k, too, and rows
+// that a tile computes again but must not store again, for the residual lies there.
 TEST_F(TiledDotTest, Epilogues) {
   Graph graph;
   std::vector<Tensor> inputs;
-  for (int64_t m : {20, 33, 77}) {
-    GraphValue a = graph.input(typeText({m, 96}, "ui8")),
-               b = graph.weight(drawTensor(DType::Int8, {96, 48}, 7));
-    inputs.push_back(drawTensor(DType::UInt8, {m, 96}, static_cast<unsigned>(m)));
+  for (auto [m, k] : {std::pair<int64_t, int64_t>{20, 96}, {33, 96}, {77, 96}, {77, 1024}}) {
+    GraphValue a = graph.input(typeText({m, k}, "ui8")),
+               b = graph.weight(drawTensor(DType::Int8, {k, 48}, 7));
+    inputs.push_back(drawTensor(DType::UInt8, {m, k}, static_cast<unsigned>(m)));
     GraphValue residual =
-        graph.op("nn.matmul", {a, graph.weight(drawTensor(DType::Int8, {96, 48}, 8))}, "", "*xi32");
+        graph.op("nn.matmul", {a, graph.weight(drawTensor(DType::Int8, {k, 48}, 8))}, "", "*xi32");
     GraphValue ofColumn = graph.weight(integerTensor(DType::Int32, {48}, 4));
     GraphValue ofRow = graph.weight(integerTensor(DType::Int32, {m, 1}, 5));
     GraphValue sum = graph.op("nn.matmul", {a, b}, "", "*xi32");
     for (const GraphValue &other : {ofColumn, residual, ofRow})
       sum = graph.op("nn.add", {sum, other});
-    graph.output(graph.op("nn.relu", {sum}), fmt::format("{} rows", m));
+    graph.output(graph.op("nn.relu", {sum}), fmt::format("{}x{}", m, k));
   }
-  expectExactOnTiles(graph, inputs, 6);
+  expectExactOnTiles(graph, inputs, 8);
 }
 
 // Few rows, and few steps, stay on vectors.
