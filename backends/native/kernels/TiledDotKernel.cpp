@@ -3,7 +3,6 @@
 
 #include "backends/native/emit/Prefetch.h"
 #include "backends/native/kernels/DotDriver.h"
-#include "runtime/values/CeilDiv.h"
 
 #include "ir/ScalarEmitter.h"
 
@@ -17,136 +16,8 @@ using namespace mlir;
 using namespace quern;
 using namespace quern::native;
 
-constexpr int64_t kHalfRows = TileUnit::kRows, kTileRows = 2 * kHalfRows, kLanes = 16;
-/// Sums of 32 rows by 32 columns, or 16 by 64.
-constexpr int64_t kElementsOfBlock = kTileRows * 2 * kLanes;
-
-//===----------------------------------------------------------------------===//
-// Choices
-//===----------------------------------------------------------------------===//
-
-int64_t native::stepElementsOf(DType a, int64_t elements) {
-  return std::min(elements, TileUnit::kRowBytes / dtypeBytes(a));
-}
-
-// In cycles of one step for 32 columns on Sapphire Rapids. Vectors: two for each group of bytes, of
-// which two begin in a cycle, and of bfloat16, of which one begins in two cycles. Tiles: two rows
-// of sums for each row, but not less than the loads of two tiles of B take; and once, what it takes
-// until the sums are in memory.
-bool native::tilesPay(const DotTypes &types, int64_t rows, int64_t steps, int64_t stepBytes) {
-  constexpr int64_t kLatency = 4, kOnce = 100;
-  int64_t groups = stepBytes / 4, tileRows = std::min(rows, kTileRows);
-  int64_t ofVectors = tileRows * groups * (types.a == DType::BFloat16 ? 4 : 1);
-  int64_t ofTiles = std::max(2 * tileRows, groups + kLatency);
-  return steps * ofVectors > steps * ofTiles + kOnce;
-}
-
-//===----------------------------------------------------------------------===//
-// Dims
-//===----------------------------------------------------------------------===//
-
-void TiledDotDims::coverRows(const TiledDotSpec &spec, int64_t lines, int64_t rows,
-                             int64_t stepBytes) {
-  auto strideOf = [](int64_t baked, int64_t stride) {
-    return baked == DotSpec::kRuntime ? stride : baked;
-  };
-  int64_t rowStrideA = strideOf(spec.dot.tile.rowStrideA, dot.rowStrideA);
-  int64_t rowStrideC = strideOf(spec.dot.rowStrideC, dot.rowStrideC);
-  bool pairs = !spec.dot.flat && rows <= kHalfRows && lines > 1;
-  int64_t tiles = ceilDiv(rows, kTileRows), tileRows = ceilDiv(rows, tiles);
-  lineRows = rows;
-  tileStep = tileRows;
-  firstRows = std::min(tileRows, kHalfRows);
-  secondRows = pairs ? firstRows : tileRows - firstRows;
-  secondA = pairs ? dot.lineStrideA : firstRows * rowStrideA;
-  extraC = pairs ? dot.lineStrideC - firstRows * rowStrideC : 0;
-  extraRow = pairs ? -firstRows : 0;
-  tilesOfLine = spec.dot.flat ? 1 : tiles;
-  allLines = spec.dot.flat ? 1 : lines;
-  linesOfUnit = pairs ? 2 : 1;
-  dot.lines = spec.dot.flat ? tiles : ceilDiv(lines, linesOfUnit);
-  // Sums 0 to 3, by rows; A 4 and 5; B 6 and 7, with one half 5 to 7.
-  bool hasSecond = secondRows > 0;
-  int64_t ofSecond = hasSecond ? secondRows : firstRows;
-  TileUnit::Configuration shapes;
-  auto setShape = [&](size_t tile, int64_t rowsOfTile, int64_t bytes) {
-    shapes.rows[tile] = rowsOfTile;
-    shapes.rowBytes[tile] = bytes;
-  };
-  for (size_t tile : {0, 1})
-    setShape(tile, firstRows, TileUnit::kRowBytes);
-  for (size_t tile : {2, 3})
-    setShape(tile, ofSecond, TileUnit::kRowBytes);
-  setShape(4, firstRows, stepBytes);
-  if (hasSecond)
-    setShape(5, secondRows, stepBytes);
-  for (size_t tile = hasSecond ? 6 : 5; tile < 8; ++tile)
-    setShape(tile, stepBytes / 4, TileUnit::kRowBytes);
-  configuration = shapes.words();
-}
-
-void TiledDotDims::splitLines(int64_t batches, double totalFlops, double bytesOfA,
-                              int64_t threads) {
-  // Half of the second-level cache of the CPUs that have tiles.
-  constexpr double kChunkBytes = 1 << 20;
-  auto forCache =
-      static_cast<int64_t>(std::min(std::ceil(bytesOfA / kChunkBytes), double(dot.lines)));
-  int64_t forThreads =
-      chooseLineChunks(dot.lines, dot.columnTiles * batches, totalFlops / kTileSpeed, threads);
-  dot.lineChunks = std::clamp<int64_t>(std::max(forCache, forThreads), 1, dot.lines);
-  dot.linesPerChunk = ceilDiv(dot.lines, dot.lineChunks);
-}
-
-/// Products of 16 columns that a tile of rows has at a time.
-static int64_t vectorsOfPass(const TiledDotSpec &spec, int64_t secondRows) {
-  return std::min<int64_t>(spec.dot.tile.vectors, secondRows == 0 ? 4 : 2);
-}
-
-void TiledDotDims::splitK(TiledDotSpec &spec) {
-  // Sums are read and written for each part, which is as much as two or three steps.
-  constexpr int64_t kStepsOfPart = 8, kFewestTiles = 3;
-  const DotTile &tile = spec.dot.tile;
-  int64_t innerSteps = 1;
-  for (size_t i = 1; i < tile.levels.size(); ++i)
-    innerSteps *= dot.levels[i].trip;
-  tripElementsB = innerSteps * stepElements * tile.columns();
-  bool isLong = dot.levels[0].trip * innerSteps >= 2 * kStepsOfPart;
-  if (!spec.dot.flat || spec.partialStep || secondRows == 0 || !isLong ||
-      dot.linesPerChunk < kFewestTiles || innerSteps > kStepsOfPart)
-    return;
-  spec.dot.splitsK = true;
-  dot.partsOfK = dot.levels[0].trip * innerSteps / kStepsOfPart;
-  dot.stepsOfPart = ceilDiv(dot.levels[0].trip, dot.partsOfK);
-  dot.partsOfK = ceilDiv(dot.levels[0].trip, dot.stepsOfPart);
-}
-
-int64_t TiledDotDims::bytesOfPartialSums(const TiledDotSpec &spec) const {
-  if (!spec.dot.splitsK)
-    return 0;
-  int64_t blocks = dot.linesPerChunk * quern::ceilDiv(spec.dot.tile.vectors, int64_t{2});
-  return blocks * kElementsOfBlock * dtypeBytes(spec.dot.tile.types.accumulate);
-}
-
-void TiledDotDims::shareAhead(TiledDotSpec &spec) {
-  constexpr int64_t kLineBytes = 64, kMostLines = 16, kMostSharers = 64;
-  DotTile &tile = spec.dot.tile;
-  int64_t passes = ceilDiv(tile.vectors, vectorsOfPass(spec, secondRows));
-  int64_t sharers = dot.linesPerChunk * tilesOfLine, steps = sharers * passes;
-  for (size_t i = 0; i < tile.levels.size(); ++i)
-    steps *= dot.levels[i].trip;
-  int64_t bytes = dot.tileStrideB * dtypeBytes(tile.types.b);
-  if (steps == 0 || sharers > kMostSharers || dot.columnTiles == 1)
-    return;
-  int64_t lines = ceilDiv(ceilDiv(bytes, kLineBytes), steps);
-  if (lines > kMostLines)
-    return;
-  tile.linesAhead = std::max<int64_t>(static_cast<int64_t>(llvm::PowerOf2Ceil(lines)), 2);
-  dot.aheadStride = ceilDiv(bytes, steps * tile.linesAhead);
-  aheadShareOfPass = bytes / (sharers * passes);
-  aheadShareOfTrip = aheadShareOfPass / dot.levels[0].trip;
-  dot.aheadShare = aheadShareOfPass * passes;
-  dot.aheadShareOfLine = dot.aheadShare * tilesOfLine;
-}
+constexpr int64_t kTileRows = TiledDotDims::kTileRows, kLanes = TiledDotDims::kLanes,
+                  kElementsOfBlock = TiledDotDims::kElementsOfBlock;
 
 std::string TiledDotSpec::name() const {
   return fmt::format(FMT_COMPILE("tiles_{}{}x{}{}"), dot.tile.types.label(), kTileRows,

@@ -35,6 +35,10 @@ struct TiledDotSpec {
 
 /// The run-time dims, in their order.
 struct TiledDotDims {
+  static constexpr int64_t kHalfRows = TileUnit::kRows, kTileRows = 2 * kHalfRows, kLanes = 16;
+  /// Sums of 32 rows by 32 columns, or 16 by 64.
+  static constexpr int64_t kElementsOfBlock = kTileRows * 2 * kLanes;
+
   /// `lines` counts units of work: pairs of lines, lines, or tiles of a flat space.
   DotDims dot;
   std::array<int64_t, 3> configuration{};
