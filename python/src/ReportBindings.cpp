@@ -106,8 +106,8 @@ static nb::dict compareModels(const Model &model, const python::CallableModel &r
 
 /// How far outputs of a model are from those of another system, each a list in the model's order.
 static nb::list outputDifferences(const python::CallableModel &model, nb::handle wanted,
-                               nb::handle found, std::optional<double> relative,
-                               std::optional<double> absolute) {
+                                  nb::handle found, std::optional<double> relative,
+                                  std::optional<double> absolute) {
   const CompiledModel &compiled = model.compiled();
   std::vector<AnyValue> first = python::feedOf(compiled.outputs(), wanted);
   std::vector<AnyValue> second = python::feedOf(compiled.outputs(), found);

@@ -6,10 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "backends/native/kernels/PackWeights.h"
 #include "backends/native/kernels/TiledDotKernel.h"
-#include "backends/native/lowering/ConvTaps.h"
-#include "backends/native/lowering/ConvWays.h"
-#include "backends/native/lowering/Way.h"
-#include "backends/native/target/TileChoice.h"
+#include "backends/native/lowering/ConvReading.h"
 #include "backends/plan/ShapeEnvironment.h"
 #include "ir/Constants.h"
 #include "passes/LayoutPolicy.h"
@@ -45,198 +42,35 @@ std::optional<Reason> native::refuseBlocked(const ConvProblem &p) {
   return passes::refuseBlocks(facts, {p.inputBlock, p.outputBlock});
 }
 
-/// The tile that lines of `lineRows` results are computed by.
-static TileShape tileShape(const ConvProblem &p, int64_t lineRows) {
-  // A tile's vectors are one channel block, or several of one vector that read the same input.
-  const Target &target = p.context.target;
-  int64_t lanes = target.channelBlock(), vectorsOfBlock = p.outputBlock / lanes;
-  if (vectorsOfBlock > 1)
-    return chooseBlockTile(target, vectorsOfBlock);
-  return chooseConvTile(target, lineRows, ceilDiv(p.outputsPerGroup(), lanes));
-}
-
-//===----------------------------------------------------------------------===//
-// What is read of the image and of the filter
-//===----------------------------------------------------------------------===//
-
-constexpr int kRows = 1, kColumns = 2;
-
-namespace {
-/// Taps that meet nothing but padding are left out, where padding adds nothing; zeros lie around
-/// the image for those that meet it for some results only.
-struct Reading {
-  TapRange rows;
-  /// Parts of each line of results, with the columns of the filter that they read.
-  llvm::SmallVector<TapSegment> parts;
-  /// Each result reads just the pixel at its own place.
-  bool isFlat = false;
-  /// The kernel leaves out rows of the filter that lie above or below the image.
-  bool clipsRows = false;
-  /// Lines and columns of zeros.
-  int64_t top = 0, bottom = 0, left = 0, right = 0;
-
-  bool hasHalo() const { return top + bottom + left + right > 0; }
-  /// Whether the filter is read as a whole.
-  bool readsAll(const ConvProblem &p) const {
-    return !clipsRows && parts.size() == 1 && rows.count == p.window.kernel[kRows] &&
-           parts.front().taps.count == p.window.kernel[kColumns];
-  }
-  /// That have tiles of one kernel.
-  int64_t lineRows(const ConvProblem &p) const {
-    if (isFlat)
-      return p.outputPixels();
-    return parts.size() > 1 ? kAnyLineRows : p.window.output[kColumns];
-  }
-};
-} // namespace
-
-static ConvAxis axisOf(const ConvProblem &p, int a) {
-  const WindowShape3 &w = p.window;
-  return {w.input[a], w.output[a], w.kernel[a], w.stride[a], w.dilation[a], w.padBegin[a]};
-}
-
-/// Where the first of `taps` lies for the first result.
-static int64_t startOf(const ConvAxis &axis, const TapRange &taps) {
-  return taps.first * axis.dilation - axis.padBegin;
-}
-
-/// The places before the image that `taps` meet, and those behind it.
-static std::pair<int64_t, int64_t> overhang(const ConvAxis &axis, const TapRange &taps) {
-  int64_t start = startOf(axis, taps);
-  int64_t last = start + (axis.output - 1) * axis.stride + (taps.count - 1) * axis.dilation;
-  return {std::max<int64_t>(-start, 0), std::max<int64_t>(last - (axis.input - 1), 0)};
-}
-
-static bool isInPlace(const ConvAxis &axis, const TapRange &taps) {
-  return taps.count == 1 && axis.stride == 1 && axis.input == axis.output &&
-         startOf(axis, taps) == 0;
-}
-
-/// Whether lines are to be computed in `parts`, which need no zeros beside the image, rather than
-/// as a whole with `columns` of the filter: that has fewer products, and reads more weights.
-static bool partsPay(const ConvProblem &p, const TapRange &columns,
-                     llvm::ArrayRef<TapSegment> parts) {
-  constexpr size_t kMostParts = 5;
-  int64_t width = p.window.output[kColumns];
-  if (parts.size() == 1 || parts.size() > kMostParts || p.inputBlock == 0 || width < kAnyLineRows)
-    return false;
-  TileShape shape = tileShape(p, kAnyLineRows);
-  double ofParts = 0, taps = 0;
-  for (const TapSegment &part : parts) {
-    ofParts += double(part.taps.count) * double(costOfRows(part.results, shape));
-    taps += double(part.taps.count);
-  }
-  double whole = double(columns.count) * double(costOfRows(width, shape));
-  double image = double(p.inputPixels()) * double(p.channels),
-         all = double(p.window.kernel[kColumns]);
-  double weights = double(p.context.elementsOf(p.weights)) * (taps - double(columns.count)) / all;
-  double flops = p.flops / double(p.batch) * double(columns.count) / all;
-  auto timeOf = [&](double products, double elements) {
-    StepCost work{.flops = products},
-        moves{.bytesRead = elements * double(dtypeBytes(p.inputType))};
-    return nanoseconds(work, p.dtype, p.context.target) +
-           nanoseconds(moves, p.dtype, p.context.target);
-  };
-  return timeOf(flops * ofParts / whole, weights) < timeOf(flops, 2 * image);
-}
-
-/// How the image is read; `onTiles` of matrices, which read whole lines.
-static Reading planReading(const ConvProblem &p, bool onTiles) {
-  bool canSkip = p.window.outside == 0;
-  auto tapsOf = [&](int a) {
-    TapRange reached = canSkip ? reachedTaps(axisOf(p, a)) : TapRange{};
-    return reached.count > 0 ? reached : TapRange{0, p.window.kernel[a]};
-  };
-  Reading reading;
-  reading.rows = tapsOf(kRows);
-  ConvAxis rows = axisOf(p, kRows), columns = axisOf(p, kColumns);
-  TapRange ofLine = tapsOf(kColumns);
-  reading.parts = {{0, columns.output, ofLine}};
-  // The innermost level of a plain image goes through all of the filter.
-  bool hasOuterLevels = p.inputBlock > 0 || p.kernelPositions() == 1;
-  reading.isFlat = hasOuterLevels && isInPlace(rows, reading.rows) && isInPlace(columns, ofLine);
-  if (reading.isFlat)
-    return reading;
-  std::tie(reading.top, reading.bottom) = overhang(rows, reading.rows);
-  std::tie(reading.left, reading.right) = overhang(columns, ofLine);
-  if (!canSkip || onTiles)
-    return reading;
-  // Loops of known trips and a copy are faster where few rows are left out.
-  constexpr double kMostMet = 0.75;
-  double met = double(countMeetings(rows)) / double(rows.output * reading.rows.count);
-  if (reading.top + reading.bottom > 0 && met < kMostMet) {
-    reading.clipsRows = true;
-    reading.top = reading.bottom = 0;
-  }
-  llvm::SmallVector<TapSegment> parts = segmentsOf(columns);
-  if (partsPay(p, ofLine, parts)) {
-    reading.parts = std::move(parts);
-    reading.left = reading.right = 0;
-  }
-  return reading;
-}
-
-namespace {
-/// The image as it is read, in elements.
-struct PaddedInput {
-  StepBuffer buffer;
-  int64_t lineStride;  ///< between lines
-  int64_t planeStride; ///< between blocks of channels, or channels
-  int64_t planes;      ///< of one image
-};
-} // namespace
-
-/// The input itself, or its copy with what lies outside around it.
-static PaddedInput padInput(const ConvProblem &p, const Reading &reading,
-                            std::vector<LoweredStep> &steps) {
-  PaddedInput padded;
-  padded.planes = p.context.sizesOf(p.input)[1];
-  padded.buffer = StepBuffer::of(p.input);
-  int64_t height = p.window.input[kRows], width = p.window.input[kColumns];
-  if (reading.hasHalo()) {
-    HaloShape halo{
-        p.batch * padded.planes, height,       width,         p.pixel(),       reading.top,
-        reading.bottom,          reading.left, reading.right, p.window.outside};
-    height += reading.top + reading.bottom;
-    width += reading.left + reading.right;
-    CheckedSize bytes =
-        CheckedSize(halo.planes) * height * width * p.pixel() * dtypeBytes(p.inputType);
-    padded.buffer = StepBuffer::scratchSpace(0, bytes);
-    steps.push_back(padHalo(StepBuffer::of(p.input), padded.buffer, halo, p.inputType));
-  }
-  padded.lineStride = width * p.pixel();
-  padded.planeStride = height * padded.lineStride;
-  return padded;
-}
-
 /// Of the filter, in elements of a column tile of packed weights.
 static int64_t elementsOfTaps(const ConvProblem &p, const DotSpec &spec, int64_t taps) {
   return taps * p.pixel() * spec.tile.columns();
 }
 
 /// Where the first tile of `part` begins to read.
-static void setStarts(const ConvProblem &p, const PaddedInput &padded, const Reading &reading,
+static void setStarts(const ConvProblem &p, const PaddedInput &padded, const ConvReading &reading,
                       const TapSegment &part, const DotSpec &spec, DotDims &dims) {
-  ConvAxis columns = axisOf(p, kColumns);
+  ConvAxis columns = axisOf(p, kColumnAxis);
   int64_t column = startOf(columns, part.taps) + part.first * columns.stride + reading.left;
   int64_t taps = part.taps.first;
   dims.startA = part.taps.count > 0 ? column * p.pixel() : 0;
   if (!reading.clipsRows) {
-    dims.startA += (startOf(axisOf(p, kRows), reading.rows) + reading.top) * padded.lineStride;
-    taps += reading.rows.first * p.window.kernel[kColumns];
+    dims.startA += (startOf(axisOf(p, kRowAxis), reading.rows) + reading.top) * padded.lineStride;
+    taps += reading.rows.first * p.window.kernel[kColumnAxis];
   }
   dims.startB = elementsOfTaps(p, spec, taps);
 }
 
 /// The dims of `part` but for the k nest, and how rows are split up.
-static DotDims blockedDims(const ConvProblem &p, const PaddedInput &padded, const Reading &reading,
-                           const TapSegment &part, const DotSpec &spec) {
+static DotDims blockedDims(const ConvProblem &p, const PaddedInput &padded,
+                           const ConvReading &reading, const TapSegment &part,
+                           const DotSpec &spec) {
   DotDims dims;
   int64_t block = p.outputBlock, blocks = ceilDiv(p.outputs, block);
   int64_t blocksOfTile = spec.contiguousColumns ? 1 : spec.tile.vectors;
   dims.columnTiles = blocks / blocksOfTile;
-  dims.lineStrideA = p.window.stride[kRows] * padded.lineStride;
-  dims.lineStrideC = p.window.output[kColumns] * block;
+  dims.lineStrideA = p.window.stride[kRowAxis] * padded.lineStride;
+  dims.lineStrideC = p.window.output[kColumnAxis] * block;
   dims.batchStrideA = padded.planes * padded.planeStride;
   dims.batchStrideC = blocks * p.outputPixels() * block;
   dims.tilesPerGroup = dims.columnTiles / p.groups;
@@ -246,8 +80,8 @@ static DotDims blockedDims(const ConvProblem &p, const PaddedInput &padded, cons
   dims.vectorStrideC = p.outputPixels() * block;
   dims.tileStrideC = blocksOfTile * dims.vectorStrideC;
   if (reading.clipsRows)
-    dims.clip = {p.window.input[kRows], p.window.padBegin[kRows], p.window.stride[kRows],
-                 p.window.dilation[kRows], padded.lineStride};
+    dims.clip = {p.window.input[kRowAxis], p.window.padBegin[kRowAxis], p.window.stride[kRowAxis],
+                 p.window.dilation[kRowAxis], padded.lineStride};
   setStarts(p, padded, reading, part, spec, dims);
   return dims;
 }
@@ -258,7 +92,7 @@ static DotDims blockedDims(const ConvProblem &p, const PaddedInput &padded, cons
 
 /// The tile of the blocked way. Takes the epilogue's program away.
 static DotSpec blockedSpec(ConvProblem &p, int64_t lineRows) {
-  TileShape shape = tileShape(p, lineRows);
+  TileShape shape = blockedTileShape(p, lineRows);
   DotSpec spec;
   spec.tile.types = {p.inputType, p.weightsType, p.dtype, p.resultType()};
   spec.tile.lanes = p.context.target.channelBlock();
@@ -267,7 +101,7 @@ static DotSpec blockedSpec(ConvProblem &p, int64_t lineRows) {
     spec.tile.group = spec.tile.types.group();
   spec.tile.vectors = shape.vectors;
   spec.heights = shape.heights;
-  spec.tile.rowStrideA = p.window.stride[kColumns] * p.pixel();
+  spec.tile.rowStrideA = p.window.stride[kColumnAxis] * p.pixel();
   spec.rowStrideC = p.outputBlock;
   spec.contiguousColumns = p.outputBlock > spec.tile.lanes;
   if (p.bias)
@@ -276,13 +110,8 @@ static DotSpec blockedSpec(ConvProblem &p, int64_t lineRows) {
   return spec;
 }
 
-/// Whether the k nest has levels for rows and columns of the filter.
-static bool hasTapLevels(const ConvProblem &p, const Reading &reading) {
-  return !reading.isFlat && (p.kernelPositions() > 1 || reading.clipsRows);
-}
-
 /// The k nest: channel block, kernel row, kernel column, lane; as code, but what is all runtime.
-static void addLevels(const ConvProblem &p, const Reading &reading, DotSpec &spec) {
+static void addLevels(const ConvProblem &p, const ConvReading &reading, DotSpec &spec) {
   int64_t group = spec.tile.group, pixel = p.pixel();
   bool hasStrideB = !reading.readsAll(p);
   // Padding of floats may be no number; that of integers meets weights of zero.
@@ -294,10 +123,10 @@ static void addLevels(const ConvProblem &p, const Reading &reading, DotSpec &spe
   constexpr int64_t kMaxUnrolledWidth = 7;
   int64_t columns = reading.parts.front().taps.count;
   bool isUnrolled = pixel == 1 && columns > 1 && columns <= kMaxUnrolledWidth;
-  if (hasTapLevels(p, reading)) {
+  if (reading.hasTapLevels(p)) {
     spec.tile.levels.push_back({.hasStrideB = hasStrideB});
     if (isUnrolled)
-      spec.tile.levels.push_back({columns, p.window.dilation[kColumns], columns});
+      spec.tile.levels.push_back({columns, p.window.dilation[kColumnAxis], columns});
     else
       spec.tile.levels.push_back({});
   }
@@ -308,18 +137,18 @@ static void addLevels(const ConvProblem &p, const Reading &reading, DotSpec &spe
 }
 
 /// The same as numbers.
-static void fillLevels(const ConvProblem &p, const PaddedInput &padded, const Reading &reading,
+static void fillLevels(const ConvProblem &p, const PaddedInput &padded, const ConvReading &reading,
                        const TapSegment &part, const DotSpec &spec, DotDims &dims) {
-  int64_t group = spec.tile.group, columns = p.window.kernel[kColumns];
+  int64_t group = spec.tile.group, columns = p.window.kernel[kColumnAxis];
   int64_t planes = spec.tile.lastSteps > 0 ? p.channelsPerGroup() / p.pixel()
                                            : ceilDiv(p.channelsPerGroup(), p.pixel());
   size_t level = 0;
   dims.levels[level++] = {planes, padded.planeStride, elementsOfTaps(p, spec, p.kernelPositions())};
-  if (hasTapLevels(p, reading)) {
-    dims.levels[level++] = {reading.clipsRows ? p.window.kernel[kRows] : reading.rows.count,
-                            p.window.dilation[kRows] * padded.lineStride,
+  if (reading.hasTapLevels(p)) {
+    dims.levels[level++] = {reading.clipsRows ? p.window.kernel[kRowAxis] : reading.rows.count,
+                            p.window.dilation[kRowAxis] * padded.lineStride,
                             elementsOfTaps(p, spec, columns)};
-    dims.levels[level++] = {part.taps.count, p.window.dilation[kColumns] * p.pixel()};
+    dims.levels[level++] = {part.taps.count, p.window.dilation[kColumnAxis] * p.pixel()};
   }
   if (p.pixel() > 1)
     dims.levels[level] = {p.pixel() / group, group};
@@ -343,8 +172,9 @@ std::optional<StepBuffer> native::packedConvBias(const ConvProblem &p, int64_t c
 }
 
 /// The kernel on vectors.
-static void addVectorSteps(const ConvProblem &p, const PaddedInput &padded, const Reading &reading,
-                           DotSpec spec, const ConvProduct &product, LoweredSteps &steps) {
+static void addVectorSteps(const ConvProblem &p, const PaddedInput &padded,
+                           const ConvReading &reading, DotSpec spec, const ConvProduct &product,
+                           LoweredSteps &steps) {
   addLevels(p, reading, spec);
   spec.flat = reading.isFlat;
   spec.clipsRows = reading.clipsRows;
@@ -360,7 +190,7 @@ static void addVectorSteps(const ConvProblem &p, const PaddedInput &padded, cons
     ofPart.firstResult = part.first * p.outputBlock;
     if (reading.parts.size() > 1)
       ofPart.share = double(part.results) * double(part.taps.count) / taps;
-    dims.lines = p.window.output[kRows];
+    dims.lines = p.window.output[kRowAxis];
     dims.coverRows(spec, reading.isFlat ? p.outputPixels() : part.results);
     dims.shareAhead(spec);
     dims.splitLines(p.batch, p.flops * ofPart.share, p.context.threads);
@@ -386,11 +216,11 @@ struct TileSteps {
 } // namespace
 
 /// Pixels of few channels fill a step only together: seven of a first layer's four are 56 bytes.
-static TileSteps planTileSteps(const ConvProblem &p, const Reading &reading) {
+static TileSteps planTileSteps(const ConvProblem &p, const ConvReading &reading) {
   TileSteps byPixel{stepElementsOf(p.inputType, p.pixel())};
   byPixel.ofPixel = p.pixel() / byPixel.elements;
   int64_t columns = reading.parts.front().taps.count;
-  if (!hasTapLevels(p, reading) || p.window.dilation[kColumns] != 1)
+  if (!reading.hasTapLevels(p) || p.window.dilation[kColumnAxis] != 1)
     return byPixel;
   int64_t group = TileUnit::kGroupBytes / dtypeBytes(p.inputType);
   int64_t elements = columns * p.pixel(), groups = elements / group;
@@ -404,7 +234,7 @@ static TileSteps planTileSteps(const ConvProblem &p, const Reading &reading) {
 static bool hasZeroPadding(Value image) { return image.getDefiningOp<nn::PackOp>() != nullptr; }
 
 /// Whether they take less time than vectors.
-static bool isTiled(const ConvProblem &p, const Reading &reading, const DotSpec &spec) {
+static bool isTiled(const ConvProblem &p, const ConvReading &reading, const DotSpec &spec) {
   if (spec.tile.group == 1 || !TileUnit::has(p.context.target, spec.tile.types))
     return false;
   // Padding of floats may be no number, and a step would take it in.
@@ -418,12 +248,13 @@ static bool isTiled(const ConvProblem &p, const Reading &reading, const DotSpec 
 }
 
 /// The same nest of k, in other steps.
-static void addTileSteps(const ConvProblem &p, const PaddedInput &padded, const Reading &reading,
-                         DotSpec spec, const ConvProduct &product, LoweredSteps &steps) {
+static void addTileSteps(const ConvProblem &p, const PaddedInput &padded,
+                         const ConvReading &reading, DotSpec spec, const ConvProduct &product,
+                         LoweredSteps &steps) {
   TileSteps tileSteps = planTileSteps(p, reading);
   int64_t step = tileSteps.elements;
   spec.tile.levels.push_back({.hasStrideB = !reading.readsAll(p)});
-  if (hasTapLevels(p, reading)) {
+  if (reading.hasTapLevels(p)) {
     spec.tile.levels.push_back({.hasStrideB = !reading.readsAll(p)});
     spec.tile.levels.push_back({});
   }
@@ -440,7 +271,8 @@ static void addTileSteps(const ConvProblem &p, const PaddedInput &padded, const 
   TiledDotSpec tiled{std::move(spec)};
   tiled.dot.heights = {};
   all.stepElements = step;
-  all.coverRows(tiled, p.window.output[kRows], reading.lineRows(p), step * dtypeBytes(p.inputType));
+  all.coverRows(tiled, p.window.output[kRowAxis], reading.lineRows(p),
+                step * dtypeBytes(p.inputType));
   double bytesOfA =
       double(padded.planes) * double(padded.planeStride) * double(dtypeBytes(p.inputType));
   all.splitLines(p.batch, p.flops, bytesOfA, p.context.threads);
@@ -467,7 +299,7 @@ static std::optional<Reason> refuseDirect(const ConvProblem &p) {
 }
 
 static LoweringResult lowerBlocked(ConvProblem &p) {
-  Reading reading = planReading(p, /*onTiles=*/false);
+  ConvReading reading = planReading(p, /*onTiles=*/false);
   DotSpec spec = blockedSpec(p, reading.lineRows(p));
   bool onTiles = isTiled(p, reading, spec);
   if (onTiles)
