@@ -106,6 +106,7 @@ TEST(ConvTest, Widths) {
   std::vector<ConvCase> cases;
   for (int64_t width = 1; width <= 33; width += width < 17 ? 1 : 4)
     cases.push_back({{1, 16, 3, width}, 32, {3, 3}, {}, {}, {1, 1, 1, 1}});
+  cases.push_back({{1, 16, 2, 27}, 32, {3, 3}, {}, {}, {1, 1, 1, 1}});
   for (int64_t width : {1, 2, 13, 15, 28, 29, 33})
     cases.push_back({{1, 16, 1, width}, 16, {1, 1}});
   for (int64_t width : {1, 5, 15, 17, 33, 65})

@@ -61,6 +61,9 @@ TEST(NarrowProductTest, Convolutions) {
       {{2, 6, 4, 5, 6}, {20, 6, 3, 3, 3}, 1, 1, 1, 5},
       {{1, 5, 3, 4, 9}, {9, 5, 1, 1, 3}, 2, 0},
       {{2, 7, 5, 4, 3}, {6, 7, 1, 1, 1}},
+      {{1, 16, 3, 13}, {32, 16, 3, 3}, 1, 1, 1, 5},
+      {{1, 16, 2, 27}, {64, 16, 3, 3}, 1, 1, 1, 30},
+      {{1, 16, 2, 20}, {32, 16, 3, 3}, 1, 1, 1, 40},
   };
   for (const NarrowTypes &types : kNarrowTypes) {
     SCOPED_TRACE(types.a + std::string(types.b));

@@ -99,6 +99,42 @@ TEST(TileChoiceTest, RowsAreSharedWell) {
   EXPECT_EQ(cover(113), (TileCover{7, 0, 3}));
 }
 
+// Lines that short tiles would end are shared evenly by tall ones, as far as that is worth code.
+TEST(TileChoiceTest, LinesAreSharedEvenly) {
+  TileShape shape = chooseConvTile(avx512(), kAnyLineRows, 4);
+  auto coverOf = [&](int64_t rows, int64_t group) {
+    return coverRows(rows, evenTiles(shape, rows, group).heights, shape.vectors, group);
+  };
+  for (int64_t group : {1, 2, 4}) {
+    EXPECT_EQ(evenTiles(shape, 13, group).heights.front(), 14);
+    EXPECT_EQ(coverOf(13, group), (TileCover{0, 1})) << "one tile of 13 rows";
+    for (int64_t rows : {14, 19, 21, 56, 71, 112, 300})
+      EXPECT_EQ(evenTiles(shape, rows, group).heights.data(), shape.heights.data())
+          << rows << " rows are covered well";
+  }
+  // Five rows hide the latency of sums of single products, not of groups.
+  EXPECT_EQ(evenTiles(shape, 27).heights.data(), shape.heights.data());
+  EXPECT_EQ(coverOf(27, 2), (TileCover{1, 1}));
+  EXPECT_EQ(coverOf(55, 2), (TileCover{3, 1}));
+  EXPECT_EQ(coverOf(20, 2), (TileCover{2})) << "of ten rows";
+}
+
+TEST(TileChoiceTest, EvenTilesCoverAllRowsInNoMoreTime) {
+  for (const Target &target : {avx512(), avx2(), neon(), Target()})
+    for (int64_t vectors : {1, 2, 3, 4})
+      for (int64_t rows = 1; rows <= 300; ++rows) {
+        TileShape shape = chooseConvTile(target, kAnyLineRows, vectors);
+        TileShape even = evenTiles(shape, rows);
+        TileCover cover = coverRows(rows, even.heights, even.vectors);
+        int64_t covered = 0;
+        for (size_t i = 0; i < even.heights.size(); ++i)
+          covered += cover[i] * even.heights[i];
+        EXPECT_EQ(covered, rows);
+        EXPECT_LE(even.heights.front(), shape.heights.front()) << "the registers hold no more";
+        EXPECT_LE(costOfRows(rows, even), costOfRows(rows, shape));
+      }
+}
+
 TEST(TileChoiceTest, TaskSizes) {
   EXPECT_EQ(chooseLineChunks(100, 1, 1e9, /*threads=*/1), 1);
   EXPECT_EQ(chooseLineChunks(100, 1, 1e9, 4), 32);

@@ -21,7 +21,7 @@ using namespace quern::native;
 //===----------------------------------------------------------------------===//
 
 void DotDims::coverRows(const DotSpec &spec, int64_t rows) {
-  tiles = native::coverRows(rows, spec.heights, spec.tile.vectors);
+  tiles = native::coverRows(rows, spec.heights, spec.tile.vectors, spec.tile.types.group());
   if (spec.flat)
     lines = std::accumulate(tiles.begin(), tiles.end(), int64_t{0});
 }

@@ -8,7 +8,8 @@ using namespace quern;
 using namespace quern::native;
 using namespace quern::plan;
 
-TileShape native::blockedTileShape(const ConvProblem &p, int64_t lineRows) {
+/// The tile of vectors that lines of `lineRows` results are computed by.
+static TileShape blockedTileShape(const ConvProblem &p, int64_t lineRows) {
   // A tile's vectors are one channel block, or several of one vector that read the same input.
   const Target &target = p.context.target;
   int64_t lanes = target.channelBlock(), vectorsOfBlock = p.outputBlock / lanes;
@@ -30,6 +31,12 @@ int64_t ConvReading::lineRows(const ConvProblem &p) const {
   if (isFlat)
     return p.outputPixels();
   return parts.size() > 1 ? kAnyLineRows : p.window.output[kColumnAxis];
+}
+
+TileShape ConvReading::tileShape(const ConvProblem &p) const {
+  int64_t rows = lineRows(p);
+  TileShape shape = blockedTileShape(p, rows);
+  return parts.size() > 1 ? shape : evenTiles(shape, rows, p.types().group());
 }
 
 ConvAxis native::axisOf(const ConvProblem &p, int a) {
@@ -62,12 +69,14 @@ static bool partsPay(const ConvProblem &p, const TapRange &columns,
   if (parts.size() == 1 || parts.size() > kMostParts || p.inputBlock == 0 || width < kAnyLineRows)
     return false;
   TileShape shape = blockedTileShape(p, kAnyLineRows);
+  int64_t group = p.types().group();
   double ofParts = 0, taps = 0;
   for (const TapSegment &part : parts) {
-    ofParts += double(part.taps.count) * double(costOfRows(part.results, shape));
+    ofParts += double(part.taps.count) * double(costOfRows(part.results, shape, group));
     taps += double(part.taps.count);
   }
-  double whole = double(columns.count) * double(costOfRows(width, shape));
+  double whole =
+      double(columns.count) * double(costOfRows(width, evenTiles(shape, width, group), group));
   double image = double(p.inputPixels()) * double(p.channels),
          all = double(p.window.kernel[kColumnAxis]);
   double weights = double(p.context.elementsOf(p.weights)) * (taps - double(columns.count)) / all;

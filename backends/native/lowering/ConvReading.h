@@ -20,9 +20,6 @@ ConvAxis axisOf(const ConvProblem &p, int axis);
 /// Where the first of `taps` lies for the first result.
 int64_t startOf(const ConvAxis &axis, const TapRange &taps);
 
-/// The tile of vectors that lines of `lineRows` results are computed by.
-TileShape blockedTileShape(const ConvProblem &p, int64_t lineRows);
-
 struct ConvReading {
   TapRange rows;
   /// Parts of each line of results, with the columns of the filter that they read.
@@ -41,6 +38,8 @@ struct ConvReading {
   bool hasTapLevels(const ConvProblem &p) const;
   /// That have tiles of one kernel.
   int64_t lineRows(const ConvProblem &p) const;
+  /// The tiles of vectors that compute them.
+  TileShape tileShape(const ConvProblem &p) const;
 };
 
 /// How the image is read; `onTiles` of matrices, which read whole lines.

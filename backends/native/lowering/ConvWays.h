@@ -25,6 +25,7 @@ struct ConvProblem {
 
   /// Elements of the result are what the epilogue makes of the sums.
   DType resultType() const { return epilogue.program.typeOf(epilogue.program.results[0]); }
+  DotTypes types() const { return {inputType, weightsType, dtype, resultType()}; }
   int64_t channelsPerGroup() const { return channels / groups; }
   int64_t outputsPerGroup() const { return outputs / groups; }
   /// Every channel is a group.

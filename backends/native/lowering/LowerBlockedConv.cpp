@@ -91,10 +91,9 @@ static DotDims blockedDims(const ConvProblem &p, const PaddedInput &padded,
 //===----------------------------------------------------------------------===//
 
 /// The tile of the blocked way. Takes the epilogue's program away.
-static DotSpec blockedSpec(ConvProblem &p, int64_t lineRows) {
-  TileShape shape = blockedTileShape(p, lineRows);
+static DotSpec blockedSpec(ConvProblem &p, const TileShape &shape) {
   DotSpec spec;
-  spec.tile.types = {p.inputType, p.weightsType, p.dtype, p.resultType()};
+  spec.tile.types = p.types();
   spec.tile.lanes = p.context.target.channelBlock();
   // A pixel of an image in blocks has whole groups of channels.
   if (p.pixel() % spec.tile.types.group() == 0)
@@ -300,7 +299,7 @@ static std::optional<Reason> refuseDirect(const ConvProblem &p) {
 
 static LoweringResult lowerBlocked(ConvProblem &p) {
   ConvReading reading = planReading(p, /*onTiles=*/false);
-  DotSpec spec = blockedSpec(p, reading.lineRows(p));
+  DotSpec spec = blockedSpec(p, reading.tileShape(p));
   bool onTiles = isTiled(p, reading, spec);
   if (onTiles)
     reading = planReading(p, onTiles);

@@ -47,7 +47,7 @@ static void cutEvenly(DepthwiseSpec &spec, const ConvProblem &p, int64_t vectors
 /// Takes the epilogue's program away.
 static DepthwiseSpec depthwiseSpec(ConvProblem &p) {
   DepthwiseSpec spec;
-  spec.types = {p.inputType, p.weightsType, p.dtype, p.resultType()};
+  spec.types = p.types();
   spec.lanes = p.outputBlock;
   // As many as hide the latency of the multiply-add, where the registers hold them.
   int64_t vectors = p.outputBlock / p.context.target.channelBlock();

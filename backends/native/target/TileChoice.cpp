@@ -33,6 +33,8 @@ constexpr int64_t kTallThreeVectors[] = {8, 4, 3, 1};
 constexpr int64_t kFewRows[] = {5, 4, 3, 2, 1};
 constexpr int64_t kOneOrTwo[] = {2, 1};
 constexpr int64_t kNeonTwoVectors[] = {12, 7, 4, 2, 1};
+// Pairs that start at even numbers, so that lines of 13, 27 and 55 rows share their kernels.
+constexpr int64_t kEvenPairs[][2] = {{2, 1}, {4, 3}, {6, 5}, {8, 7}, {10, 9}, {12, 11}, {14, 13}};
 
 // Convolution: A is 64 bytes per row and stays in L1; tall tiles reuse B best. Few
 // rows (small images) take wide tiles for enough independent accumulators.
@@ -60,10 +62,10 @@ std::span<const TileRow> convTiles(const Target &target) {
 }
 
 /// In accumulators that one step of k takes as long as, and what a tile costs
-/// besides.
-int64_t costOfTile(int64_t mr, int64_t nrVectors) {
-  constexpr int64_t kHiddenLatency = 10, kPerStep = 8, kOverhead = 3;
-  return kPerStep * std::max(mr * nrVectors, kHiddenLatency) + kOverhead;
+/// besides. Sums of products of several elements take longer than those of one.
+int64_t costOfTile(int64_t mr, int64_t nrVectors, int64_t group) {
+  constexpr int64_t kHiddenLatency = 10, kOfGroups = 12, kPerStep = 8, kOverhead = 3;
+  return kPerStep * std::max(mr * nrVectors, group > 1 ? kOfGroups : kHiddenLatency) + kOverhead;
 }
 } // namespace
 
@@ -112,7 +114,7 @@ TileHeights native::chooseCellHeights(const Target &target, int64_t nrVectors) {
                           : TileHeights(kSmall);
 }
 
-TileCover native::coverRows(int64_t rows, TileHeights heights, int64_t nrVectors) {
+TileCover native::coverRows(int64_t rows, TileHeights heights, int64_t nrVectors, int64_t group) {
   constexpr int64_t kMaxMr = 14, kImpossible = int64_t{1} << 40;
   assert(heights.front() <= kMaxMr);
   TileCover cover{};
@@ -133,7 +135,7 @@ TileCover native::coverRows(int64_t rows, TileHeights heights, int64_t nrVectors
     for (size_t i = 0; i < heights.size(); ++i) {
       if (heights[i] > n)
         continue;
-      int64_t with = cost[n - heights[i]] + costOfTile(heights[i], nrVectors);
+      int64_t with = cost[n - heights[i]] + costOfTile(heights[i], nrVectors, group);
       if (with < cost[n]) {
         cost[n] = with;
         last[n] = static_cast<uint8_t>(i);
@@ -146,12 +148,28 @@ TileCover native::coverRows(int64_t rows, TileHeights heights, int64_t nrVectors
   return cover;
 }
 
-int64_t native::costOfRows(int64_t rows, const TileShape &shape) {
-  TileCover cover = coverRows(rows, shape.heights, shape.vectors);
+int64_t native::costOfRows(int64_t rows, const TileShape &shape, int64_t group) {
+  TileCover cover = coverRows(rows, shape.heights, shape.vectors, group);
   int64_t cost = 0;
   for (size_t i = 0; i < shape.heights.size(); ++i)
-    cost += cover[i] * costOfTile(shape.heights[i], shape.vectors);
+    cost += cover[i] * costOfTile(shape.heights[i], shape.vectors, group);
   return cost;
+}
+
+TileShape native::evenTiles(const TileShape &shape, int64_t rows, int64_t group) {
+  // Of a line's time; less is not worth a kernel of its own.
+  constexpr double kWorthwhile = 0.95;
+  int64_t tallest = shape.heights.front(), tiles = ceilDiv(rows, tallest);
+  int64_t pair = ceilDiv(ceilDiv(rows, tiles), 2);
+  TileHeights heights = kEvenPairs[pair - 1];
+  // coverRows takes all but one of the tallest: at most two can be lower.
+  int64_t lower = tiles * heights.front() - rows;
+  if (heights.front() > tallest || lower > std::min<int64_t>(tiles, 2))
+    return shape;
+  TileShape even{shape.vectors, heights};
+  bool pays =
+      double(costOfRows(rows, even, group)) < kWorthwhile * double(costOfRows(rows, shape, group));
+  return pays ? even : shape;
 }
 
 int64_t native::chooseLineChunks(int64_t lines, int64_t otherTasks, double totalFlops,

@@ -41,6 +41,10 @@ constexpr int64_t kAnyLineRows = 13;
 /// The tiles of a convolution whose channel blocks are `nrVectors` vectors, which NR is.
 TileShape chooseBlockTile(const Target &target, int64_t nrVectors);
 
+/// `shape` with the heights for lines of `rows` rows: two that follow each other and share the line
+/// evenly, where short tiles for what its own heights leave over would cost clearly more.
+TileShape evenTiles(const TileShape &shape, int64_t rows, int64_t group = 1);
+
 /// The tiles of a matrix product with row-major A and any number of rows: few at a
 /// time, so that rows a multiple of 4096 bytes apart do not evict each other from
 /// L1. `columns` is 0 when it is not fixed; `oneRow` says that there will never be
@@ -51,11 +55,12 @@ TileShape chooseGemmTile(const Target &target, DType dtype, int64_t columns, boo
 /// batch; the last is 1.
 TileHeights chooseCellHeights(const Target &target, int64_t nrVectors);
 
-/// The tiles that cover `rows` rows exactly in the least time.
-TileCover coverRows(int64_t rows, TileHeights heights, int64_t nrVectors);
+/// The tiles that cover `rows` rows exactly in the least time. `group` products are added by each
+/// instruction.
+TileCover coverRows(int64_t rows, TileHeights heights, int64_t nrVectors, int64_t group = 1);
 
 /// What those tiles take for one step of k, in units of which only the ratio counts.
-int64_t costOfRows(int64_t rows, const TileShape &shape);
+int64_t costOfRows(int64_t rows, const TileShape &shape, int64_t group = 1);
 
 /// How many parts to split `lines` of equal work into, so that `otherTasks`
 /// times the parts keep `threads` busy without making tasks tiny.
