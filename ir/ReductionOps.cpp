@@ -124,10 +124,8 @@ InferredTypes CumulateOp::inferResultTypes(const ShapeFacts &facts) {
   if (getKind() != ReduceKind::Sum && getKind() != ReduceKind::Prod)
     return emitOpError("kind must be sum or prod, found ") << nameOf(getKind());
   if (failed(requireNumbers(*this, getInput(), "input")) ||
-      failed(requireIndices(facts, *this, getAxis(), "axis", /*maxRank=*/1)))
+      failed(requireScalarAxis(facts, *this, getAxis())))
     return failure();
-  if (std::optional<int64_t> count = facts.lengthOf(getAxis()); count && *count != 1)
-    return emitOpError("axis must be a scalar, found ") << getAxis().getType();
   Type elementType = elementTypeOf(getInput());
   std::optional<Shape> input = facts.shapeOf(getInput());
   if (!input)

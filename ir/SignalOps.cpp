@@ -9,10 +9,8 @@ using namespace quern::nn::detail;
 
 InferredTypes DftOp::inferResultTypes(const ShapeFacts &facts) {
   if (failed(requireFloats(*this, getInput(), "input")) ||
-      failed(requireIndices(facts, *this, getAxis(), "axis", /*maxRank=*/1)))
+      failed(requireScalarAxis(facts, *this, getAxis())))
     return failure();
-  if (std::optional<int64_t> count = facts.lengthOf(getAxis()); count && *count != 1)
-    return emitOpError("axis must be a scalar, found ") << getAxis().getType();
   Type elementType = elementTypeOf(getInput());
   std::optional<Shape> input = facts.shapeOf(getInput());
   if (!input)

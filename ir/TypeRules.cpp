@@ -128,6 +128,14 @@ LogicalResult nn::detail::requireIndices(const ShapeFacts &facts, Operation *op,
   return success();
 }
 
+LogicalResult nn::detail::requireScalarAxis(const ShapeFacts &facts, Operation *op, Value axis) {
+  if (failed(requireIndices(facts, op, axis, "axis", /*maxRank=*/1)))
+    return failure();
+  if (std::optional<int64_t> count = facts.lengthOf(axis); count && *count != 1)
+    return op->emitOpError("axis must be a scalar, found ") << axis.getType();
+  return success();
+}
+
 LogicalResult nn::detail::requireRankAtLeast(Operation *op, const Shape &shape, int64_t rank) {
   if (shape.rank() >= rank)
     return success();

@@ -50,6 +50,9 @@ mlir::LogicalResult requireAddend(mlir::Operation *op, mlir::Value tensor, llvm:
 /// Fails unless `tensor` is none, or an integer (int32 or int64) of rank at most `maxRank`.
 mlir::LogicalResult requireIndices(const ShapeFacts &facts, mlir::Operation *op, mlir::Value tensor,
                                    llvm::StringRef name, int64_t maxRank);
+/// Fails unless `axis` is one index.
+mlir::LogicalResult requireScalarAxis(const ShapeFacts &facts, mlir::Operation *op,
+                                      mlir::Value axis);
 /// Fails when `rank`, which may be anything in an untrusted file, is above the limit.
 mlir::LogicalResult requireSaneRank(mlir::Operation *op, int64_t rank);
 /// Fails unless `shape` has at least `rank` dimensions.

@@ -197,9 +197,10 @@ Expected<std::vector<AnyValue>> ReferenceProgram::run(const ReferenceArguments &
   return results;
 }
 
-Expected<std::vector<Tensor>> interpreter::interpret(mlir::func::FuncOp main,
-                                                     std::span<const Tensor> inputs,
-                                                     const RunOptions &options) {
+/// Of tensors or any values, as the inputs are.
+template <typename T>
+static Expected<std::vector<T>> interpretOnce(mlir::func::FuncOp main, std::span<const T> inputs,
+                                              const RunOptions &options) {
   if (main.isDeclaration())
     return internalError("function '" + main.getName().str() + "' has no body");
   QUERN_TRY(checkInputs(nn::inputSignature(main), inputs));
@@ -207,12 +208,14 @@ Expected<std::vector<Tensor>> interpreter::interpret(mlir::func::FuncOp main,
   return program.run(inputs, options);
 }
 
+Expected<std::vector<Tensor>> interpreter::interpret(mlir::func::FuncOp main,
+                                                     std::span<const Tensor> inputs,
+                                                     const RunOptions &options) {
+  return interpretOnce(main, inputs, options);
+}
+
 Expected<std::vector<AnyValue>> interpreter::interpretValues(mlir::func::FuncOp main,
                                                              std::span<const AnyValue> inputs,
                                                              const RunOptions &options) {
-  if (main.isDeclaration())
-    return internalError("function '" + main.getName().str() + "' has no body");
-  QUERN_TRY(checkInputs(nn::inputSignature(main), inputs));
-  QUERN_ASSIGN(ReferenceProgram program, ReferenceProgram::create(main.getBody().front()));
-  return program.run(inputs, options);
+  return interpretOnce(main, inputs, options);
 }
