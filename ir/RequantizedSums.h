@@ -24,9 +24,9 @@ mlir::Value requantizedSum(Maker &make, const ScaledNumbers &a, const ScaledNumb
                            const ScaledNumbers &sum) {
   mlir::Value aRatio = make.template create<DivOp>(a.scale, sum.scale);
   mlir::Value bRatio = make.template create<DivOp>(b.scale, sum.scale);
-  mlir::Value offset =
-      make.template create<AddOp>(make.template create<MulOp>(aRatio, a.zeroPoint),
-                                  make.template create<MulOp>(bRatio, b.zeroPoint));
+  // Rounded once less than it is written there: as its compiler has it.
+  mlir::Value offset = make.template create<MultiplyAddOp>(
+      aRatio, a.zeroPoint, make.template create<MulOp>(bRatio, b.zeroPoint));
   mlir::Value fixed = make.template create<SubOp>(sum.zeroPoint, offset);
   mlir::Value second = make.template create<MultiplyAddOp>(b.numbers, bRatio, fixed);
   return make.template create<MultiplyAddOp>(a.numbers, aRatio, second);

@@ -81,6 +81,20 @@ TEST(QLinearAdd, SumsOfNumbers) {
   expectTensor<int8_t>(Node("QLinearAdd", operands).result(), {2, 2}, {-1, 97, 102, 127});
 }
 
+/// Of a quantized GPT-2: the real results are 96.5 and 161.5 but for 2e-6, and the zero points are
+/// gathered with one rounding less than by a product for each.
+TEST(QLinearAdd, RoundsAsOnnxRuntimeBesideAHalf) {
+  std::vector<Tensor> operands = {bytes({2}, {95, 163}),
+                                  number(0.0343205631F),
+                                  zero(129),
+                                  bytes({2}, {211, 61}),
+                                  number(0.000573505589F),
+                                  zero(136),
+                                  number(0.0345811173F),
+                                  zero(129)};
+  expectTensor<uint8_t>(Node("QLinearAdd", operands).result(), {2}, {97, 162});
+}
+
 TEST(QLinearMul, ProductsOfNumbers) {
   expectTensor<uint8_t>(Node("QLinearMul", twoFactors(20)).result(), {3}, {5, 5, 155});
 }
