@@ -18,8 +18,6 @@
 #include "backends/native/kernels/TileUnit.h"
 #include "runtime/values/CeilDiv.h"
 
-#include "llvm/ADT/StringSwitch.h"
-
 #include <array>
 #include <bit>
 
@@ -30,22 +28,6 @@ template <class Dims> static Dims dimsOf(const LoweredStep &step) {
   std::array<int64_t, sizeof(Dims) / sizeof(int64_t)> numbers{};
   std::copy_n(step.dims.begin(), std::min(numbers.size(), step.dims.size()), numbers.begin());
   return std::bit_cast<Dims>(numbers);
-}
-
-double native::cyclesOf(const ScalarProgram &program) {
-  double cycles = 0;
-  for (const ScalarProgram::Op &op : program.ops)
-    cycles += llvm::StringSwitch<double>(op.name)
-                  .Case("constant", 0)
-                  .Cases("nn.div", "nn.sqrt", "nn.reciprocal", 3)
-                  .Cases("nn.exp", "nn.tanh", "nn.erf", "nn.gelu", "nn.softplus", 8)
-                  .Case("nn.sigmoid", 7.5)
-                  .Cases("nn.silu", "nn.mish", "nn.elu", "nn.selu", "nn.log", 10)
-                  .Case("nn.pow", 2)
-                  .Cases("nn.sin", "nn.cos", "nn.tan", "nn.asin", "nn.acos", "nn.atan", 60)
-                  .Cases("nn.sinh", "nn.cosh", "nn.asinh", "nn.acosh", "nn.atanh", 60)
-                  .Default(0.55);
-  return cycles;
 }
 
 namespace {
@@ -88,7 +70,7 @@ static StepEstimate estimateMap(const MapSpec &spec, const Pass &pass) {
   bool isScalar = llvm::any_of(spec.inputs, isScattered) || llvm::any_of(spec.outputs, isScattered);
   double operands = double(spec.inputs.size() + spec.outputs.size());
   constexpr double kOfOperand = 0.45, kOfRow = 3, kOfScalar = 1.2;
-  double program = cyclesOf(spec.program);
+  double program = spec.program.cycles();
   double ofRow = isScalar ? double(inner) * (kOfScalar * operands + program)
                           : pass.vectors(inner, dtype) * (operands * kOfOperand + program);
   StepEstimate estimate = pass.of(rows * (ofRow + kOfRow));
@@ -186,7 +168,7 @@ static double rowVectors(const Pass &pass, DType dtype, bool contiguous) {
 static StepEstimate estimateReduce(const ReduceSpec &spec, const Pass &pass) {
   constexpr double kOfVector = 0.6, kOfTask = 25;
   return pass.of(rowVectors(pass, spec.dtype, spec.contiguous) * kOfVector +
-                 pass.tasks() * (kOfTask + cyclesOf(spec.epilogue.program)));
+                 pass.tasks() * (kOfTask + spec.epilogue.program.cycles()));
 }
 
 static StepEstimate estimateSoftmax(const SoftmaxSpec &spec, const Pass &pass) {
@@ -206,9 +188,8 @@ static StepEstimate estimatePool(const PoolSpec &spec, const Pass &pass) {
                                   : pass.vectors(results, spec.dtype);
   constexpr double kOfTap = 0.9, kPlainTap = 2.5, kOfVector = 2, kOfTask = 40;
   double tap = spec.block > 0 ? kOfTap : kPlainTap;
-  return pass.of(
-      pass.tasks() *
-      (vectors * (window * tap + kOfVector + cyclesOf(spec.epilogue.program)) + kOfTask));
+  return pass.of(pass.tasks() *
+                 (vectors * (window * tap + kOfVector + spec.epilogue.program.cycles()) + kOfTask));
 }
 
 //===----------------------------------------------------------------------===//
@@ -227,7 +208,7 @@ static StepEstimate estimateDepthwise(const DepthwiseSpec &spec, const Pass &pas
   double ofTap = isEven ? kOfEvenTap : kOfTap + kOfEdge * edge;
   double ofVector = isEven ? 0.5 : 1.5, ofLine = isEven ? 8 : 14;
   return pass.of(taps * ofTap * 2 / pass.rates.productsPerCycle +
-                     vectors * (ofVector + cyclesOf(spec.epilogue.program)) +
+                     vectors * (ofVector + spec.epilogue.program.cycles()) +
                      lines * (ofLine + rows * kOfRow),
                  0.55);
 }

@@ -60,7 +60,7 @@ StepEstimate native::estimateDot(const DotSpec &spec, const DotDims &dims, int64
   if (spec.tile.group > 1 && spec.tile.types.a == DType::BFloat16 && target.has(Isa::Bf16Dot))
     parts /= rates.pairsPerProduct;
   double vectors = double(spec.tile.vectors), line = kOfLine;
-  double ofVector = kOfVector + cyclesOf(spec.epilogue.program);
+  double ofVector = kOfVector + spec.epilogue.program.cycles();
   for (size_t i = 0; i < spec.heights.size(); ++i) {
     double rows = double(spec.heights[i]);
     line += double(dims.tiles[i]) * (steps * cyclesOfStep(rows, vectors, parts, rates) +
@@ -87,7 +87,7 @@ StepEstimate native::estimateTiledDot(const TiledDotSpec &spec, const TiledDotDi
   // A tile of 16 columns takes a cycle for each row, but not less than its loads.
   constexpr double kLoads = 12, kOfTile = 100, kOfVector = 1.5;
   double rows = double(dims.firstRows + dims.secondRows), vectors = double(spec.dot.tile.vectors);
-  double ofVector = kOfVector + cyclesOf(spec.dot.epilogue.program);
+  double ofVector = kOfVector + spec.dot.epilogue.program.cycles();
   double units = double(tasks) / double(dims.dot.lineChunks) * double(dims.dot.lines);
   double tiles = units * double(std::max<int64_t>(dims.tilesOfLine, 1));
   double tile = vectors * (steps * std::max(rows, kLoads) + rows * ofVector) + kOfTile;
@@ -113,7 +113,7 @@ StepEstimate native::estimateWinograd(const WinogradSpec &spec, const WinogradDi
   }
   product *= points * double(dims.panels) * double(dims.depth);
   double ofSums =
-      ofInputs / 2 + double(spec.results * spec.results) * cyclesOf(spec.epilogue.program);
+      ofInputs / 2 + double(spec.results * spec.results) * spec.epilogue.program.cycles();
   // Each part of the panels transforms the inputs again.
   double transforms = double(dims.tiles) * (ofInputs * double(dims.inputBlocks * dims.panelParts) +
                                             ofSums * double(dims.outputBlocks));

@@ -37,9 +37,6 @@ StepEstimate estimateTiledDot(const TiledDotSpec &spec, const TiledDotDims &dims
 StepEstimate estimateWinograd(const WinogradSpec &spec, const WinogradDims &dims,
                               const Target &target);
 
-/// Cycles for each vector of what `program` computes.
-double cyclesOf(const ScalarProgram &program);
-
 /// A call of a kernel.
 constexpr double kCallNanoseconds = 40;
 

@@ -162,7 +162,7 @@ void DepthwiseEmitter::emitPixels(const Line &line, Value from, Value to, bool a
     Values sums = kb.forLoop(
         line.rows.from, line.rows.to, 1, Values(spec.results, line.start),
         [&](Value row, ValueRange now) { return addRow(line, row, x, Values(now), areInside); });
-    if (areInside && spec.epilogue.isShort())
+    if (areInside && spec.epilogue.isShortForFewSums())
       return finish(line, x, sums);
     finishSome(line, x, sums, kb.minSigned(kb.sub(to, x), kb.index(spec.results)));
   });
@@ -206,7 +206,7 @@ void DepthwiseEmitter::emitGroup(const Line &line, Value x, int64_t outsideFirst
                  [&](Value row, ValueRange now) {
                    return addRowOfGroup(line, row, x, Values(now), outsideFirst, outsideLast);
                  });
-  if (spec.epilogue.isShort())
+  if (spec.epilogue.isShortForFewSums())
     return finish(line, x, sums);
   finishSome(line, x, sums, kb.index(spec.results));
 }

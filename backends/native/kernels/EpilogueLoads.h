@@ -39,11 +39,11 @@ struct EpilogueCode {
       access.push_back(operand.access);
   }
   DType resultType() const { return program.typeOf(program.results[0]); }
-  /// The code of short ones is repeated for every vector of a tile.
-  bool isShort() const {
-    constexpr size_t kMostOps = 6;
-    return program.ops.size() <= kMostOps;
-  }
+  /// Whether its code is repeated for every vector of a tile, not a loop over its rows: then sums
+  /// need not go by way of memory.
+  bool isShort() const { return program.cycles() <= 3.5; }
+  /// The same where the sums are so few that a function's constants fit the registers beside them.
+  bool isShortForFewSums() const { return program.cycles() <= 12; }
 
   QUERN_FIELDS(program, access)
 };

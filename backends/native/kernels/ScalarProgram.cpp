@@ -9,6 +9,8 @@
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
+#include "llvm/ADT/StringSwitch.h"
+
 #include <cmath>
 
 using namespace mlir;
@@ -23,6 +25,22 @@ std::string ScalarProgram::label() const {
       text += op.name.split('.').second;
     }
   return text;
+}
+
+double ScalarProgram::cycles() const {
+  double cycles = 0;
+  for (const ScalarProgram::Op &op : ops)
+    cycles += llvm::StringSwitch<double>(op.name)
+                  .Case("constant", 0)
+                  .Cases("nn.div", "nn.sqrt", "nn.reciprocal", 3)
+                  .Cases("nn.exp", "nn.tanh", "nn.erf", "nn.gelu", "nn.softplus", 8)
+                  .Case("nn.sigmoid", 7.5)
+                  .Cases("nn.silu", "nn.mish", "nn.elu", "nn.selu", "nn.log", 10)
+                  .Case("nn.pow", 2)
+                  .Cases("nn.sin", "nn.cos", "nn.tan", "nn.asin", "nn.acos", "nn.atan", 60)
+                  .Cases("nn.sinh", "nn.cosh", "nn.asinh", "nn.acosh", "nn.atanh", 60)
+                  .Default(0.55);
+  return cycles;
 }
 
 bool ScalarProgram::isTable(int input) const {

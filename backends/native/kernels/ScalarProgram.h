@@ -46,6 +46,8 @@ struct ScalarProgram {
   bool isTable(int input) const;
   /// The names of its ops, for kernel names: "add_relu".
   std::string label() const;
+  /// What a vector takes, as measured: functions are dozens of instructions.
+  double cycles() const;
   /// Emits the program on `lanes`-wide values (0: scalars).
   KernelBuilder::Values emit(KernelBuilder &kb, mlir::ValueRange inputValues, int64_t lanes) const;
 
