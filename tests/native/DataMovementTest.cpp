@@ -1,6 +1,8 @@
 //===- DataMovementTest.cpp - copies, transpositions, packing -------------===//
 #include "tests/native/KernelTest.h"
 
+#include <fmt/format.h>
+
 using namespace quern::native;
 
 namespace {
@@ -63,17 +65,24 @@ TEST_P(DataMovementTest, keepsBits) {
 }
 
 TEST_P(DataMovementTest, packsAndUnpacks) {
+  auto expectBlocks = [&](int channels, int block, const std::string &element) {
+    for (std::string spatial : {"1x1", "5x7", "16x17"}) {
+      std::string plain = fmt::format("tensor<2x{}x{}x{}>", channels, spatial, element);
+      std::string packed =
+          fmt::format("tensor<2x{}x{}x{}x{}, #nn.blocked<{}>>", (channels + block - 1) / block,
+                      spatial, block, element, block);
+      expectOpMatches("nn.pack %a", {plain}, packed);
+      expectOpMatches(fmt::format("nn.unpack %a {{channels = {}}}", channels), {packed}, plain);
+    }
+  };
   for (int channels : {1, 3, 16, 20, 32, 40})
     for (int block : {4, 8, 16})
-      for (std::string spatial : {"1x1", "5x7", "16x17"}) {
-        std::string plain = "tensor<2x" + std::to_string(channels) + "x" + spatial + "xf32>";
-        std::string packed = "tensor<2x" + std::to_string((channels + block - 1) / block) + "x" +
-                             spatial + "x" + std::to_string(block) + "xf32, #nn.blocked<" +
-                             std::to_string(block) + ">>";
-        expectOpMatches("nn.pack %a", {plain}, packed);
-        expectOpMatches("nn.unpack %a {channels = " + std::to_string(channels) + "}", {packed},
-                        plain);
-      }
+      expectBlocks(channels, block, "f32");
+  // Blocks that fill a word of four or eight bytes, and others.
+  for (std::string element : {"i8", "ui8", "f16", "bf16", "i16"})
+    for (int block : {2, 4, 8})
+      for (int channels : {1, 2, 3, 4, 7, 9})
+        expectBlocks(channels, block, element);
 }
 
 TEST_P(DataMovementTest, concatsAndSplits) {

@@ -1,4 +1,4 @@
-//===- LowerDataMovement.cpp - copies, slices, transpositions, packing ----===//
+//===- LowerDataMovement.cpp - copies, slices, transpositions -------------===//
 //
 // Every op becomes copies between strided views; what shapes the code is left
 // to CopyKernels.
@@ -6,9 +6,9 @@
 //===----------------------------------------------------------------------===//
 #include "backends/native/emit/ElementTypes.h"
 #include "backends/native/kernels/CopyKernels.h"
-#include "backends/native/kernels/MapKernel.h"
 #include "backends/native/kernels/RangeKernel.h"
 #include "backends/native/lowering/LoweringTable.h"
+#include "backends/native/lowering/MovedParts.h"
 #include "backends/plan/ShapeEnvironment.h"
 #include "ir/Constants.h"
 #include "ir/NNDialect.h"
@@ -22,22 +22,6 @@ using namespace quern;
 using namespace quern::native;
 using namespace quern::plan;
 
-/// The view of a whole tensor value, moved by `offset` elements.
-static CopySide viewOf(Value v, Sizes strides, int64_t offset = 0) {
-  return {StepBuffer::of(v, offset * dtypeBytes(dtypeOfValue(v))), std::move(strides)};
-}
-static CopySide viewOf(Value v, const LoweringContext &context) {
-  return viewOf(v, rowMajorStrides<Sizes>(context.sizesOf(v)));
-}
-
-/// Why the elements that `op` gives cannot be moved, if they cannot.
-static std::optional<Reason> refuseType(Operation *op) {
-  for (Value v : op->getResults())
-    if (!isMovable(dtypeOfValue(v)))
-      return noCodeFor(dtypeOfValue(v));
-  return std::nullopt;
-}
-
 /// Which dimensions of `v` are not 1 whatever the sizes: they are dimensions of the
 /// code even when they are 1.
 static SmallVector<bool> lastingDims(Value v, const LoweringContext &context) {
@@ -47,34 +31,12 @@ static SmallVector<bool> lastingDims(Value v, const LoweringContext &context) {
   return lasting;
 }
 
-/// The part of the elements of `whole` that a space of these sizes has.
-static double partOf(Value whole, const Sizes &sizes, const LoweringContext &context) {
-  return static_cast<double>(productOf(sizes)) / static_cast<double>(context.elementsOf(whole));
-}
-
-/// Appends the copy that moves a part of `whole`, the op's input or result.
-static void copyPart(Value whole, const Sizes &sizes, CopySide from, CopySide to,
-                     const LoweringContext &context, LoweredSteps &steps,
-                     ArrayRef<bool> lasting = {}) {
-  size_t first = steps.size();
-  appendCopy(sizes, dtypeOfValue(whole), std::move(from), std::move(to), steps, lasting);
-  setShares(steps, first, partOf(whole, sizes, context));
-}
-
-/// Appends the step that stores `value` all over a part of the result.
-static void fillPart(Value result, const Sizes &sizes, StepBuffer value, CopySide to,
-                     const LoweringContext &context, LoweredSteps &steps) {
-  size_t first = steps.size();
-  appendFill(sizes, dtypeOfValue(result), std::move(value), std::move(to), steps);
-  setShares(steps, first, partOf(result, sizes, context));
-}
-
 //===----------------------------------------------------------------------===//
 // One function per op
 //===----------------------------------------------------------------------===//
 
 static LoweringResult lower(nn::ConcatOp op, const LoweringContext &context) {
-  if (std::optional<Reason> reason = refuseType(op))
+  if (std::optional<Reason> reason = refuseMove(op))
     return *reason;
   LoweredSteps lowered;
   Value result = op.getResult();
@@ -96,7 +58,7 @@ static LoweringResult lower(nn::ConcatOp op, const LoweringContext &context) {
 }
 
 static LoweringResult lower(nn::SplitOp op, const LoweringContext &context) {
-  if (std::optional<Reason> reason = refuseType(op))
+  if (std::optional<Reason> reason = refuseMove(op))
     return *reason;
   LoweredSteps lowered;
   Value input = op.getInput();
@@ -111,7 +73,7 @@ static LoweringResult lower(nn::SplitOp op, const LoweringContext &context) {
 }
 
 static LoweringResult lower(nn::SliceOp op, const LoweringContext &context) {
-  if (std::optional<Reason> reason = refuseType(op))
+  if (std::optional<Reason> reason = refuseMove(op))
     return *reason;
   Sizes sizes = Sizes(context.sizesOf(op.getInput()));
   auto starts = context.values.integersOf(op.getStarts());
@@ -142,7 +104,7 @@ static LoweringResult lower(nn::SliceOp op, const LoweringContext &context) {
 }
 
 static LoweringResult lower(nn::TransposeOp op, const LoweringContext &context) {
-  if (std::optional<Reason> reason = refuseType(op))
+  if (std::optional<Reason> reason = refuseMove(op))
     return *reason;
   Sizes source = rowMajorStrides<Sizes>(context.sizesOf(op.getInput())), strides;
   SmallVector<int64_t> perm(op.getPerm());
@@ -159,7 +121,7 @@ static LoweringResult lower(nn::TransposeOp op, const LoweringContext &context) 
 }
 
 static LoweringResult lower(nn::ExpandOp op, const LoweringContext &context) {
-  if (std::optional<Reason> reason = refuseType(op))
+  if (std::optional<Reason> reason = refuseMove(op))
     return *reason;
   LoweredSteps lowered;
   appendCopy(Sizes(context.sizesOf(op.getResult())), dtypeOfValue(op.getInput()),
@@ -170,7 +132,7 @@ static LoweringResult lower(nn::ExpandOp op, const LoweringContext &context) {
 
 /// Every dimension becomes two: repeats outside, the input's size inside.
 static LoweringResult lower(nn::TileOp op, const LoweringContext &context) {
-  if (std::optional<Reason> reason = refuseType(op))
+  if (std::optional<Reason> reason = refuseMove(op))
     return *reason;
   ArrayRef<int64_t> inner = context.sizesOf(op.getInput()), whole = context.sizesOf(op.getResult());
   LoweredSteps lowered;
@@ -189,7 +151,7 @@ static LoweringResult lower(nn::TileOp op, const LoweringContext &context) {
 }
 
 static LoweringResult lowerReshape(Operation *op, const LoweringContext &context) {
-  if (std::optional<Reason> reason = refuseType(op))
+  if (std::optional<Reason> reason = refuseMove(op))
     return *reason;
   LoweredSteps lowered;
   Value input = op->getOperand(0), result = op->getResult(0);
@@ -310,7 +272,7 @@ LoweringResult PadLowering::lower() {
 }
 
 static LoweringResult lower(nn::PadOp op, const LoweringContext &context) {
-  if (std::optional<Reason> reason = refuseType(op))
+  if (std::optional<Reason> reason = refuseMove(op))
     return *reason;
   auto pads = context.values.integersOf(op.getPads());
   if (!pads || pads->size() != 2 * context.sizesOf(op.getInput()).size())
@@ -341,106 +303,6 @@ static LoweringResult lower(nn::RangeOp op, const LoweringContext &context) {
 }
 
 //===----------------------------------------------------------------------===//
-// Channel-blocked layouts
-//===----------------------------------------------------------------------===//
-
-namespace {
-/// The sizes of a plain tensor and of its blocked form, spatial ones as one.
-struct BlockedShape {
-  int64_t batch, channels, spatial, blocks, block;
-  int64_t fullBlocks() const { return channels / block; }
-  int64_t restChannels() const { return channels % block; }
-  int64_t plainBatch() const { return channels * spatial; }
-  int64_t blockedBatch() const { return blocks * spatial * block; }
-};
-} // namespace
-
-/// The program that puts `count` bytes into a word, the first into its lowest bits.
-static ScalarProgram joinBytes(int64_t count) {
-  constexpr DType kWord = DType::UInt32;
-  ScalarProgram program;
-  program.inputs.assign(static_cast<size_t>(count), DType::UInt8);
-  auto append = [&](ScalarProgram::Op op) {
-    op.resultType = kWord;
-    program.ops.push_back(std::move(op));
-    return static_cast<int>(program.inputs.size() + program.ops.size()) - 1;
-  };
-  int word = -1;
-  for (int i = 0; i < count; ++i) {
-    int byte = append({.name = "nn.cast", .args = {i}, .operandType = DType::UInt8});
-    if (i > 0) {
-      int bits = append({.name = "constant", .operandType = kWord, .intValue = 8 * i});
-      byte = append({.name = "nn.shift_left", .args = {byte, bits}, .operandType = kWord});
-      word = append({.name = "nn.or", .args = {word, byte}, .operandType = kWord});
-    } else {
-      word = byte;
-    }
-  }
-  program.results = {word};
-  return program;
-}
-
-/// Bytes of at most so many channels as a word has: each pixel is a word, the rest of it 0.
-static LoweredSteps packWords(nn::PackOp op, const BlockedShape &s) {
-  MapProblem problem;
-  problem.name = "pack_words";
-  problem.sizes = {s.batch, s.spatial};
-  for (int64_t c = 0; c < s.channels; ++c)
-    problem.inputs.push_back(
-        {StepBuffer::of(op.getInput(), c * s.spatial), DType::UInt8, {s.plainBatch(), 1}});
-  problem.outputs.push_back({StepBuffer::of(op.getResult()), DType::UInt32, {s.spatial, 1}});
-  problem.program = joinBytes(s.channels);
-  LoweredSteps lowered;
-  appendMap(std::move(problem), lowered);
-  return lowered;
-}
-
-static LoweringResult lower(nn::PackOp op, const LoweringContext &context) {
-  if (std::optional<Reason> reason = refuseType(op))
-    return *reason;
-  ArrayRef<int64_t> sizes = context.sizesOf(op.getInput());
-  BlockedShape s{sizes[0], sizes[1], productOf(sizes.drop_front(2)),
-                 context.sizesOf(op.getResult())[1], context.sizesOf(op.getResult()).back()};
-  constexpr int64_t kWordBytes = 4;
-  if (dtypeBytes(dtypeOfValue(op.getInput())) == 1 && s.block == kWordBytes && s.blocks == 1)
-    return packWords(op, s);
-  LoweredSteps lowered;
-  copyPart(op.getResult(), {s.batch, s.fullBlocks(), s.spatial, s.block},
-           viewOf(op.getInput(), {s.plainBatch(), s.block * s.spatial, 1, s.spatial}),
-           viewOf(op.getResult(), {s.blockedBatch(), s.spatial * s.block, s.block, 1}), context,
-           lowered);
-  if (s.restChannels() == 0)
-    return lowered;
-  int64_t plainRest = s.fullBlocks() * s.block * s.spatial, blockedRest = plainRest;
-  copyPart(op.getResult(), {s.batch, s.spatial, s.restChannels()},
-           viewOf(op.getInput(), {s.plainBatch(), 1, s.spatial}, plainRest),
-           viewOf(op.getResult(), {s.blockedBatch(), s.block, 1}, blockedRest), context, lowered);
-  fillPart(op.getResult(), {s.batch, s.spatial, s.block - s.restChannels()},
-           StepBuffer::weights(Tensor::allocate(dtypeOfValue(op.getInput()), {}).take()),
-           viewOf(op.getResult(), {s.blockedBatch(), s.block, 1}, blockedRest + s.restChannels()),
-           context, lowered);
-  return lowered;
-}
-
-static LoweringResult lower(nn::UnpackOp op, const LoweringContext &context) {
-  if (std::optional<Reason> reason = refuseType(op))
-    return *reason;
-  ArrayRef<int64_t> sizes = context.sizesOf(op.getInput());
-  BlockedShape s{sizes[0], op.getChannels(), productOf(sizes.drop_front(2).drop_back()), sizes[1],
-                 sizes.back()};
-  LoweredSteps lowered;
-  copyPart(op.getResult(), {s.batch, s.fullBlocks(), s.block, s.spatial},
-           viewOf(op.getInput(), {s.blockedBatch(), s.spatial * s.block, 1, s.block}),
-           viewOf(op.getResult(), {s.plainBatch(), s.block * s.spatial, s.spatial, 1}), context,
-           lowered);
-  int64_t restOffset = s.fullBlocks() * s.block * s.spatial;
-  copyPart(op.getResult(), {s.batch, s.restChannels(), s.spatial},
-           viewOf(op.getInput(), {s.blockedBatch(), 1, s.block}, restOffset),
-           viewOf(op.getResult(), {s.plainBatch(), s.spatial, 1}, restOffset), context, lowered);
-  return lowered;
-}
-
-//===----------------------------------------------------------------------===//
 // Rows
 //===----------------------------------------------------------------------===//
 
@@ -452,8 +314,7 @@ std::span<const LoweringRow> native::dataMovementLowerings() {
       lowered<nn::BitCastOp, lower>(),   lowered<nn::ReshapeOp, lower>(),
       lowered<nn::FlattenOp, lower>(),   lowered<nn::SqueezeOp, lower>(),
       lowered<nn::UnsqueezeOp, lower>(), lowered<nn::PadOp, lower>(),
-      lowered<nn::RangeOp, lower>(),     lowered<nn::PackOp, lower>(),
-      lowered<nn::UnpackOp, lower>(),
+      lowered<nn::RangeOp, lower>(),
   };
   return rows;
 }

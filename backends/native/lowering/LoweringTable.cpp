@@ -75,8 +75,8 @@ std::span<const LoweringRow> native::loweringTable() {
     for (auto rowsOfFamily :
          {contractionLowerings, blockMatMulLowerings, convLowerings, windowSumLowerings,
           poolLowerings, reductionLowerings, normalizationLowerings, dataMovementLowerings,
-          resizeLowerings, gatherLowerings, treeLowerings, attentionLowerings, recurrentLowerings,
-          visionLowerings, referenceRows})
+          packLowerings, resizeLowerings, gatherLowerings, treeLowerings, attentionLowerings,
+          recurrentLowerings, visionLowerings, referenceRows})
       llvm::append_range(all, rowsOfFamily());
     return all;
   }();

@@ -41,6 +41,7 @@ std::span<const LoweringRow> poolLowerings();
 std::span<const LoweringRow> reductionLowerings();
 std::span<const LoweringRow> normalizationLowerings();
 std::span<const LoweringRow> dataMovementLowerings();
+std::span<const LoweringRow> packLowerings();
 std::span<const LoweringRow> resizeLowerings();
 std::span<const LoweringRow> gatherLowerings();
 std::span<const LoweringRow> treeLowerings();
