@@ -40,6 +40,8 @@ public:
       int32_t leaf = grow(0);
       nodes.insert(nodes.end(), {draw(features), level + 1 < levels ? place + 1 : grow(0), leaf});
       tests.push_back(kind.test);
+      if (kind.mixed && level % 2)
+        tests.back() ^= reference::kTreeUnordered;
       thresholds.push_back(static_cast<float>(draw(9) - 5));
     }
   }
@@ -136,10 +138,17 @@ TEST(TreeTest, AnyNumberOfRowsIsOneKernel) {
 }
 
 /// The kernels of a run of rows with NaN among them, which is compared with the interpreter.
-static std::vector<std::string> expectSameWithNaN(const Graph &graph, int64_t rows) {
-  Tensor x = integerTensor(DType::Float32, {rows, kFeatures}, 1);
-  for (int64_t i = 0; i < x.numElements(); i += 4)
-    x.mutableData<float>()[i] = std::numeric_limits<float>::quiet_NaN();
+static std::vector<std::string> expectSameWithNaN(const Graph &graph, int64_t rows,
+                                                  DType dtype = DType::Float32) {
+  Tensor x = integerTensor(dtype, {rows, kFeatures}, 1);
+  auto put = [&](auto *elements) {
+    for (int64_t i = 0; i < x.numElements(); i += 4)
+      elements[i] = std::numeric_limits<float>::quiet_NaN();
+  };
+  if (dtype == DType::Float64)
+    put(x.mutableData<double>());
+  else
+    put(x.mutableData<float>());
   std::vector<std::string> kernels;
   auto wanted = runInterpreted(graph, {x});
   auto executable = compileForTest(graph);
@@ -154,6 +163,36 @@ static std::vector<std::string> expectSameWithNaN(const Graph &graph, int64_t ro
 
 TEST(TreeTest, NaNTakesTheWayThatItsTestSays) {
   expectSameWithNaN(Forest({.trees = 20, .test = 0}, 9).on("9x3xf32"), 9);
+}
+
+// In narrow and in wide records, of thresholds that are no numbers or infinite, too. Of two targets
+// leaves are no bits of masks.
+TEST(TreeTest, NaNMayTakeTheWayThatItsNodeSays) {
+  constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  constexpr float kValues[] = {kNaN, -kNaN, kInfinity, -kInfinity};
+  unsigned drawn = 0;
+  for (DType dtype : {DType::Float32, DType::Float64})
+    for (uint8_t test : {0, 1, 3, 13}) {
+      ForestKind kind{.dtype = dtype, .trees = 20, .targets = 2, .test = test, .mixed = true};
+      Forest forest(kind, drawn++);
+      for (size_t i = 0; i < std::size(kValues); ++i)
+        forest.setThreshold(3 * i, kValues[i]);
+      for (const char *rows : {"1", "77"})
+        EXPECT_EQ(expectSameWithNaN(forest.on(rowsType(rows, dtype)), std::stoi(rows), dtype).at(0),
+                  "trees");
+    }
+}
+
+TEST(TreeTest, TestsAreCommonButForTheWayOfNaN) {
+  auto common = [](std::vector<uint8_t> tests) { return commonTest(tests); };
+  EXPECT_EQ(common({}), -1);
+  EXPECT_EQ(common({3, 3, 12}), 3);
+  EXPECT_EQ(common({11, 4}), 11);
+  EXPECT_EQ(common({3, 11}), 3 | kTreeOwnUnordered);
+  EXPECT_EQ(common({11, 11, 3}), 3 | kTreeOwnUnordered);
+  EXPECT_EQ(common({0, 8}), 0 | kTreeOwnUnordered);
+  EXPECT_EQ(common({3, 11, 1}), -1);
 }
 
 //===----------------------------------------------------------------------===//
@@ -241,11 +280,13 @@ TEST(TreeTest, RootsMayShareNodes) {
 // Rows that have more features than walks read of them stay where they are.
 TEST(TreeTest, RowsMayHaveManyFeatures) {
   for (int features : {40, 5000}) {
-    Forest forest({.trees = 0}, 8);
-    for (int tree = 0; tree < 3; ++tree)
-      forest.growChain(5, features);
-    for (const char *rows : {"3x", "19x", "24x"})
-      expectExact(forest.on(rows + std::to_string(features) + "xf32"));
+    for (bool mixed : {false, true}) {
+      Forest forest({.trees = 0, .mixed = mixed}, 8);
+      for (int tree = 0; tree < 3; ++tree)
+        forest.growChain(5, features);
+      for (const char *rows : {"3x", "19x", "24x"})
+        expectExact(forest.on(rows + std::to_string(features) + "xf32"));
+    }
   }
 }
 
@@ -261,6 +302,9 @@ TEST(TreeTest, RecordsAreNarrowWhereAllFits) {
   EXPECT_FALSE(isWide(DType::Float32, 3, 1000, 1001, int64_t{1} << 21));
   EXPECT_TRUE(isWide(DType::Float32, 3, 1000, 1001, (int64_t{1} << 21) + 1));
   EXPECT_TRUE(isWide(DType::Float32, 3, 1000, 1001, kMany));
+  // One bit is the way of what is no number.
+  EXPECT_FALSE(isWide(DType::Float32, 3 | kTreeOwnUnordered, 1000, 1001, int64_t{1} << 20));
+  EXPECT_TRUE(isWide(DType::Float32, 3 | kTreeOwnUnordered, 1000, 1001, (int64_t{1} << 20) + 1));
   EXPECT_FALSE(isWide(DType::Float32, 3, 1000, TreeLayout::kMostNarrowLeaves - 1, 2));
   EXPECT_TRUE(isWide(DType::Float32, 3, 1000, TreeLayout::kMostNarrowLeaves, 2));
 }

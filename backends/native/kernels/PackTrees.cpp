@@ -21,10 +21,12 @@ uint8_t native::normalizedTest(uint8_t test) {
 int native::commonTest(std::span<const uint8_t> tests) {
   if (tests.empty())
     return -1;
-  uint8_t first = normalizedTest(tests[0]);
-  bool areLikeFirst = std::all_of(tests.begin(), tests.end(),
-                                  [&](uint8_t test) { return normalizedTest(test) == first; });
-  return areLikeFirst ? first : -1;
+  uint8_t first = normalizedTest(tests[0]), differing = 0;
+  for (uint8_t test : tests)
+    differing |= normalizedTest(test) ^ first;
+  if (differing & ~reference::kTreeUnordered)
+    return -1;
+  return differing ? (first & ~reference::kTreeUnordered) | kTreeOwnUnordered : first;
 }
 
 int64_t native::featuresOf(std::span<const int32_t> nodes) {
@@ -42,7 +44,7 @@ static int64_t bitsFor(int64_t count) {
 TreeLayout TreeLayout::choose(DType dtype, int test, int64_t nodes, int64_t leaves, int64_t roots,
                               int64_t features) {
   int64_t whole = ceilDiv(roots, kGroup) * kGroup;
-  bool fits = bitsFor(features) + bitsFor(records(nodes, whole) + 1) <= 32;
+  bool fits = bitsFor(features) + hasOwnUnordered(test) + bitsFor(records(nodes, whole) + 1) <= 32;
   return {dtype, dtype != DType::Float32 || test < 0 || leaves >= kMostNarrowLeaves || !fits};
 }
 
@@ -66,7 +68,9 @@ private:
   }
   /// Puts a table of int32 behind what is there, and where it begins into the header.
   void putInts(TreeHeader entry, std::span<const int32_t> values);
-  int64_t featureBits() const { return bitsFor(features); }
+  /// With the one below the feature, where there is one.
+  int64_t featureBits() const { return bitsFor(features) + hasOwnUnordered(test); }
+  uint32_t firstWord(size_t node) const;
   void putWords(int64_t offset, uint32_t word, int64_t place);
   void putNode(int64_t place, int32_t node);
   void putLeaf(int64_t place, int32_t leaf);
@@ -93,6 +97,17 @@ void TreePacker::putInts(TreeHeader entry, std::span<const int32_t> values) {
   }
 }
 
+/// The feature of a node, and what there is of its test.
+uint32_t TreePacker::firstWord(size_t node) const {
+  auto feature = static_cast<uint32_t>(trees.nodes[3 * node]);
+  uint32_t own = normalizedTest(trees.tests[node]);
+  if (test >= 0)
+    own = hasOwnUnordered(test) && !(own & reference::kTreeUnordered);
+  if (layout.isWide)
+    return feature | own << TreeLayout::kFeatureBits;
+  return hasOwnUnordered(test) ? feature << 1 | own : feature;
+}
+
 void TreePacker::putWords(int64_t offset, uint32_t word, int64_t place) {
   if (layout.isWide) {
     put(offset + layout.wordOffset(), word);
@@ -117,9 +132,7 @@ void TreePacker::putNode(int64_t place, int32_t node) {
     float threshold = thresholds.data<float>()[i];
     put(offset, std::isnan(threshold) ? std::numeric_limits<float>::quiet_NaN() : threshold);
   }
-  uint32_t own = test >= 0 ? 0 : normalizedTest(trees.tests[i]);
-  putWords(offset, static_cast<uint32_t>(trees.nodes[3 * i]) | own << TreeLayout::kFeatureBits,
-           places[i]);
+  putWords(offset, firstWord(i), places[i]);
 }
 
 /// Whatever is compared with no number: it comes out as unordered.
@@ -130,7 +143,7 @@ void TreePacker::putLeaf(int64_t place, int32_t leaf) {
     put(offset, static_cast<uint64_t>(layout.leafBits()) << 32 | number);
   else
     put(offset, layout.leafBits() | (layout.isWide ? 0 : number));
-  bool takesFirst = test >= 0 && (test & reference::kTreeUnordered);
+  bool takesFirst = test >= 0 && (test & (reference::kTreeUnordered | kTreeOwnUnordered));
   putWords(offset, 0, takesFirst ? place : place - layout.units());
   if (layout.isWide && layout.dtype != DType::Float64)
     put(offset + layout.leafOffset(), number);

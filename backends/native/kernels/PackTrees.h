@@ -10,6 +10,10 @@
 // leads to itself: walks that have come to their end may go on beside others. The bits that a NaN
 // has to spare are the leaf's number. Thresholds of nodes that are no number have another sign.
 //
+// Where tests differ by the way of what is no number only, as they do in models of LightGBM and
+// XGBoost, a bit is set for the second way: below the feature in narrow records, above it in
+// others.
+//
 //===----------------------------------------------------------------------===//
 #pragma once
 
@@ -47,7 +51,7 @@ struct TreeLayout {
   /// Leaves that narrow records have numbers for.
   static constexpr int64_t kMostNarrowLeaves = int64_t{1} << 22;
 
-  /// Narrow where all is float32, has one test, and fits.
+  /// Narrow where all is float32, has a common test, and fits.
   static TreeLayout choose(DType dtype, int test, int64_t nodes, int64_t leaves, int64_t roots,
                            int64_t features);
 
@@ -73,7 +77,13 @@ struct TreeLayout {
 /// The outcomes after which a walk takes the first way, when ways are swapped so that
 /// kTreeGreater is none of them.
 uint8_t normalizedTest(uint8_t test);
-/// The normalized test that all nodes have; -1 when they differ. Records have none then.
+/// Beside the outcomes of a common test: what is no number takes the way that its node says.
+constexpr int kTreeOwnUnordered = 16;
+inline bool hasOwnUnordered(int commonTest) {
+  return commonTest >= 0 && (commonTest & kTreeOwnUnordered);
+}
+/// The normalized test that all nodes have, or what they have of it but for kTreeUnordered, with
+/// kTreeOwnUnordered; -1 when they differ in more.
 int commonTest(std::span<const uint8_t> tests);
 /// How many features the nodes ask for; `nodes` has three entries each.
 int64_t featuresOf(std::span<const int32_t> nodes);

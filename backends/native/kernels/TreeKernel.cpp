@@ -39,8 +39,11 @@ public:
 
 private:
   using Values = KernelBuilder::Values;
-  /// The address of a feature, by its number, in each lane.
+  /// The address of a feature, by its number times numberScale(), in each lane.
   using Features = std::function<Value(Value number, int64_t lane)>;
+
+  /// Numbers of narrow records are read with the bit below them, as zero.
+  int64_t numberScale() const { return hasOwnUnordered(spec.test) && !spec.isWide ? 2 : 1; }
 
   Value block() { return kb.buffer(1); }
   Value byteAt(Value base, Value offset) { return kb.advance(base, offset, DType::UInt8); }
@@ -61,6 +64,11 @@ private:
   Value votes() { return kb.advance(kb.scratch(), kLanes, DType::Int64); }
   Value rowAt(Value row) {
     return kb.advance(kb.buffer(0), kb.mul(row, kb.dim(kFeatures)), spec.dtype);
+  }
+  /// The feature of a scaled number, where those of neighbouring numbers are `apart` elements
+  /// apart.
+  Value featureAt(Value base, Value number, int64_t apart) {
+    return byteAt(base, kb.mul(number, apart * dtypeBytes(spec.dtype) / numberScale()));
   }
   Value bitAnd(Value a, Value b) { return kb.builder().create<arith::AndIOp>(kb.loc(), a, b); }
   Value shiftRight(Value a, Value by) {
@@ -85,7 +93,7 @@ private:
   const TreeSpec &spec;
   TreeLayout layout;
   Value headers[kTreeHeaderEntries];
-  /// The bits of a narrow record's word that are the feature.
+  /// The bits of a record's word that are the feature.
   Value featureMask;
 };
 } // namespace
@@ -107,6 +115,12 @@ Value TreeEmitter::takesSecond(Value feature, Value threshold, Value word) {
     return ops.create<arith::CmpFOp>(kb.loc(), predicate, feature, threshold);
   };
   using enum arith::CmpFPredicate;
+  if (hasOwnUnordered(spec.test)) {
+    Value bit = spec.isWide ? shiftRight(word, kb.index(TreeLayout::kFeatureBits)) : word;
+    Value second = ops.create<arith::TruncIOp>(kb.loc(), ops.getI1Type(), bit);
+    return ops.create<arith::OrIOp>(kb.loc(), compare(secondWayTest(spec.test | kTreeUnordered)),
+                                    bitAnd(compare(UNO), second));
+  }
   if (spec.test >= 0)
     return compare(secondWayTest(spec.test));
   auto bit = [&](arith::CmpFPredicate predicate, TreeOutcome outcome) -> Value {
@@ -124,15 +138,10 @@ Value TreeEmitter::step(Value place, const Features &features, int64_t lane) {
   Value record = recordAt(place);
   Value threshold = kb.load(record, spec.dtype, 0);
   Value word = loadPart(record, layout.wordOffset());
-  Value number = word, next;
-  if (spec.isWide) {
-    if (spec.test < 0)
-      number = bitAnd(word, kb.index((int64_t{1} << TreeLayout::kFeatureBits) - 1));
-    next = loadPart(record, layout.placeOffset());
-  } else {
-    number = bitAnd(word, featureMask);
-    next = shiftRight(word, headers[kTreeFeatureBits]);
-  }
+  bool isNumber = spec.isWide && spec.test >= 0 && !hasOwnUnordered(spec.test);
+  Value number = isNumber ? word : bitAnd(word, featureMask);
+  Value next = spec.isWide ? loadPart(record, layout.placeOffset())
+                           : shiftRight(word, headers[kTreeFeatureBits]);
   Value isSecond = takesSecond(kb.load(features(number, lane), spec.dtype, 0), threshold, word);
   Value way = ops.create<arith::ExtUIOp>(kb.loc(), ops.getI64Type(), isSecond);
   return kb.add(next, kb.mul(way, layout.units()));
@@ -227,9 +236,8 @@ void TreeEmitter::walkGroup(Value begin, Value first, int64_t lanes, Value turne
   Value own = spec.turnsRows ? kb.advance(turned, kb.mul(first, headers[kTreeFeatures]), spec.dtype)
                              : Value();
   Values places = walk(Values(lanes, root), levels, [&](Value number, int64_t lane) {
-    return spec.turnsRows
-               ? kb.advance(kb.advance(own, kb.mul(number, lanes), spec.dtype), lane, spec.dtype)
-               : kb.advance(rows[lane], number, spec.dtype);
+    return spec.turnsRows ? kb.advance(featureAt(own, number, lanes), lane, spec.dtype)
+                          : featureAt(rows[lane], number, 1);
   });
   voteAll(places, kb.index(lanes), [&](Value lane) {
     return kb.advance(votes(), kb.mul(kb.add(first, lane), kb.dim(kTargets)), spec.dtype);
@@ -283,9 +291,8 @@ void TreeEmitter::walkTrees(Value begin, Value end) {
       for (int64_t lane = 0; lane < kLanes; ++lane)
         places.push_back(loadInt(table(kTreeRoots), kb.add(tree, lane)));
       Value levels = loadInt(table(kTreeLevels), kb.div(tree, kb.index(kLanes)));
-      places = walk(places, levels, [&](Value number, int64_t) {
-        return kb.advance(features, number, spec.dtype);
-      });
+      places = walk(places, levels,
+                    [&](Value number, int64_t) { return featureAt(features, number, 1); });
       // The last group may have roots that are none.
       Value count = kb.minSigned(kb.sub(kb.dim(kTrees), tree), kb.index(kLanes));
       voteAll(places, count, [&](Value) { return sums; });
@@ -309,8 +316,9 @@ void TreeEmitter::emitTask(Value task, Value isShort) {
 void TreeEmitter::emit() {
   for (int entry = kTreeRoots; entry < kTreeHeaderEntries; ++entry)
     headers[entry] = kb.load(kb.advance(block(), entry, DType::Int64), DType::Int64, 0);
-  Value bits = kb.builder().create<arith::ShLIOp>(kb.loc(), kb.index(1), headers[kTreeFeatureBits]);
-  featureMask = kb.sub(bits, kb.index(1));
+  Value bits = spec.isWide ? kb.index(TreeLayout::kFeatureBits) : headers[kTreeFeatureBits];
+  Value above = kb.builder().create<arith::ShLIOp>(kb.loc(), kb.index(1), bits);
+  featureMask = kb.sub(above, kb.index(numberScale()));
   Value isShort = kb.lessThan(kb.dim(kFeatures), headers[kTreeFeatures]);
   kb.trapIf(isShort, TrapCode::IndexOutOfRange);
   kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](Value task) { emitTask(task, isShort); });

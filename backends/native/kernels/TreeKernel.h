@@ -14,7 +14,7 @@ struct TreeSpec {
   DType dtype = DType::Float32;
   /// Of the block's records.
   bool isWide = false;
-  /// The test of all nodes when it is the same, as normalizedTest has it; -1: each node's.
+  /// As commonTest has it; -1: each node's.
   int test = -1;
   /// Every leaf has one vote, at its own number.
   bool hasOneVote = false;
