@@ -131,7 +131,9 @@ static void addLevels(const ConvProblem &p, const ConvReading &reading, DotSpec 
   }
   if (pixel > 1) {
     int64_t steps = pixel / group;
-    spec.tile.levels.push_back({steps, group, std::min<int64_t>(4, steps)});
+    // More is more to compile, and not faster.
+    constexpr int64_t kUnroll = 2;
+    spec.tile.levels.push_back({steps, group, std::min(kUnroll, steps)});
   }
 }
 

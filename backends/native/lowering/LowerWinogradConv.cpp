@@ -88,7 +88,7 @@ static WinogradSpec specOfSums(const WinogradImage &image, WinogradTile tile,
   spec.product.types = DotTypes::all(DType::Float32);
   spec.product.lanes = image.block;
   spec.product.vectors = shape.vectors;
-  constexpr int64_t kUnroll = 4;
+  constexpr int64_t kUnroll = 2;
   // Rows of a block follow each other, so that one register has the place of all.
   spec.product.levels.push_back({.trip = DotTile::kRuntime, .strideA = DotTile::kRuntime});
   spec.product.levels.push_back({.trip = image.block, .strideA = 1, .unroll = kUnroll});
