@@ -7,6 +7,7 @@ memory that was there before where the system allows it. `serves(model)` tells w
 for such models at all, by default whether it reads such files (`formats`), `avx2` the environment in which it uses no more of a CPU than AVX2, or None
 where nothing tells it so.
 """
+import hashlib
 import importlib
 import importlib.metadata
 import pathlib
@@ -169,7 +170,10 @@ class Lleaves(System):
         self.threads = threads
         self.output = onnx.load(str(model)).graph.output[0].name
         self.forest = lleaves.Model(model_file=str(self.source_of(model)))
-        self.forest.compile()
+        # Kept beside the model: 100 trees of 512 leaves take it five minutes.
+        text = self.source_of(model).read_bytes()
+        self.forest.compile(cache=pathlib.Path(model).with_name(
+            hashlib.sha256(text).hexdigest()[:16] + ".lleaves"))
         (rows,) = feeds.values()
         self.rows = rows.astype("float64")
 
