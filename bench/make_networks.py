@@ -80,7 +80,7 @@ def main():
                         help=f"of {', '.join(NETWORKS)} (default: {', '.join(SMALL)})")
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--quantized", action="store_true")
-    args = parser.parse_args()
+    args = parser.parse_intermixed_args()
     if unknown := set(args.names) - NETWORKS.keys():
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
     args.folder.mkdir(parents=True, exist_ok=True)
