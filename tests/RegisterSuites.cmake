@@ -1,6 +1,6 @@
 # Read by ctest: adds a test for each suite of a gtest program, named after it. A suite in a
 # process, not a test: a program with LLVM in it takes longer to start than most tests take.
-# Given: program, label.
+# Given: program, label, alone.
 if(NOT EXISTS ${program})
   get_filename_component(name ${program} NAME)
   add_test(${name}_NOT_BUILT ${program})
@@ -15,6 +15,6 @@ foreach(line IN LISTS listing)
   if(line MATCHES "^([A-Za-z0-9_/]+)\\.")
     set(suite ${CMAKE_MATCH_1})
     add_test(${suite} ${program} --gtest_brief=1 --gtest_filter=${suite}.*)
-    set_tests_properties(${suite} PROPERTIES LABELS ${label} TIMEOUT 600)
+    set_tests_properties(${suite} PROPERTIES LABELS ${label} TIMEOUT 600 RUN_SERIAL ${alone})
   endif()
 endforeach()
