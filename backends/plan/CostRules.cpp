@@ -42,8 +42,8 @@ double CostFacts::elementsOf(Value value) const {
 double CostFacts::bytesOf(Value value) const {
   if (!isa<TensorType>(value.getType()))
     return 0;
-  DType dtype = dtypeOfValue(value);
-  return dtype == DType::String ? 0 : elementsOf(value) * static_cast<double>(dtypeBytes(dtype));
+  // Those of less than a byte as they are packed, however they are kept.
+  return elementsOf(value) * dtypeBits(dtypeOfValue(value)) / 8;
 }
 
 bool CostFacts::areSizesKnown() const {

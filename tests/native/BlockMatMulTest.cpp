@@ -91,3 +91,16 @@ TEST(BlockMatMulTest, Sizes) {
   cases.push_back({.m = 3, .k = 256, .block = 16, .zero = Zero::Blocks});
   expectExactOn("host", cases);
 }
+
+/// With tiles of twice the columns, and blocks of one, two and three groups.
+TEST(BlockMatMulTest, OneRow) {
+  std::vector<ProductCase> cases;
+  for (DType type : {DType::UInt4, DType::Int4, DType::UInt8, DType::Int8, DType::UInt2})
+    for (int64_t groups : {1, 2, 3}) {
+      int64_t block = groups * 32 / dtypeBits(type);
+      for (int64_t n : {128, 256, 192})
+        cases.push_back({.k = 2 * block, .n = n, .block = block, .type = type});
+    }
+  for (const char *target : {"haswell", "skylake-avx512", "host"})
+    expectExactOn(target, cases);
+}

@@ -72,6 +72,11 @@ TEST(CostRulesTest, NarrowProducts) {
              {2 * 4 * 15, (12 + 20) * 2, 15 * 4, Engine::BFloat16}, "3x5xf32");
 }
 
+TEST(CostRulesTest, NumbersOfLessThanAByteLieSideBySide) {
+  expectCost("nn.block_matmul", {"3x64xf32", "8x64xi4", "8x2xf32", ""}, "block_size = 32",
+             {2 * 64 * 24, 3 * 64 * 4 + 8 * 64 / 2 + 8 * 2 * 4, 24 * 4}, "3x8xf32");
+}
+
 TEST(CostRulesTest, FourierTransform) {
   for (const char *axis : {"dense<1>", "dense<-2>"}) {
     Graph graph;

@@ -45,9 +45,9 @@ static void addOptions(CLI::App &verb, InspectOptions &options) {
 }
 
 static std::string describe(const ModelFacts &facts) {
-  std::string text = fmt::format("{}, {} {}", facts.format,
-                                 facts.opsets.empty() ? "format version" : "IR version",
-                                 facts.irVersion);
+  std::string text =
+      fmt::format("{}, {} {}", facts.format, facts.opsets.empty() ? "format version" : "IR version",
+                  facts.irVersion);
   for (const auto &[domain, version] : facts.opsets)
     text += fmt::format(", opset {} {}", domain, version);
   text += facts.producer.empty() ? "" : ", made by " + facts.producer;

@@ -7,7 +7,9 @@
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
+#include <bit>
 #include <cassert>
+#include <cmath>
 #include <fmt/format.h>
 
 using namespace mlir;
@@ -258,15 +260,44 @@ static Value lookUpWeight(KernelBuilder &kb, const Place &place, Value loaded, i
                        {table, shift(kb, loaded, 4 * part, false)});
 }
 
-constexpr DotEngine kFourBits{8, placeOfGroup, loadGroups, numberOfA, lookUpWeight, addProduct};
+/// The same of 2 and 8 bits by VPTERNLOGD and a subtraction, which are exact: a number's bits
+/// become those of the fraction of a float whose unit is theirs, 2^23 or less, which is then taken
+/// off. Numbers above the 23 bits of a fraction are moved down first, all at once. What has a sign
+/// counts from the least number, by flipping the sign's bit.
+static Value raiseWeight(KernelBuilder &kb, const Place &place, Value loaded, int64_t part) {
+  constexpr int64_t kFractionBits = 23, kMovedBits = 16;
+  OpBuilder &ops = kb.builder();
+  int64_t bits = dtypeBits(place.types.b), at = bits * part;
+  if (at + bits > kFractionBits) {
+    loaded = shift(kb, loaded, kMovedBits, false);
+    at -= kMovedBits;
+  }
+  int64_t least = isSignedInteger(place.types.b) ? int64_t{1} << (bits - 1) : 0;
+  float zero = std::ldexp(1.0F, static_cast<int>(kFractionBits - at)) + static_cast<float>(least);
+  auto constant = [&](int64_t lane) -> Value {
+    Attribute each = ops.getI32IntegerAttr(static_cast<int32_t>(lane));
+    return ops.create<arith::ConstantOp>(
+        kb.loc(), SplatElementsAttr::get(cast<VectorType>(loaded.getType()), each));
+  };
+  Value number = ops.create<arith::AndIOp>(kb.loc(), loaded, constant(((1 << bits) - 1) << at));
+  Value raised =
+      ops.create<arith::XOrIOp>(kb.loc(), number, constant(std::bit_cast<int32_t>(zero)));
+  Value floats = bitCast(kb, raised, place.lanes, ops.getF32Type());
+  return ops.create<arith::SubFOp>(
+      kb.loc(), floats,
+      nn::ScalarEmitter(ops, kb.loc(), DType::Float32, place.lanes).constant(zero));
+}
 
 /// Those of one part after the other, of 2, 4 or 8 bits.
-static const DotEngine &weightsEngine(int64_t bits) {
-  static constexpr DotEngine engines[] = {
-      {16, placeOfGroup, loadGroups, numberOfA, weightOf, addProduct},
-      {8, placeOfGroup, loadGroups, numberOfA, weightOf, addProduct},
-      {4, placeOfGroup, loadGroups, numberOfA, weightOf, addProduct}};
-  return engines[bits == 2 ? 0 : bits == 4 ? 1 : 2];
+static const DotEngine &weightsEngine(int64_t bits, bool isAvx512) {
+  constexpr auto engineOf = [](int64_t parts, auto partOfB) {
+    return DotEngine{parts, placeOfGroup, loadGroups, numberOfA, partOfB, addProduct};
+  };
+  static constexpr DotEngine avx512[] = {engineOf(16, raiseWeight), engineOf(8, lookUpWeight),
+                                         engineOf(4, raiseWeight)};
+  static constexpr DotEngine others[] = {engineOf(16, weightOf), engineOf(8, weightOf),
+                                         engineOf(4, weightOf)};
+  return (isAvx512 ? avx512 : others)[bits == 2 ? 0 : bits == 4 ? 1 : 2];
 }
 
 //===----------------------------------------------------------------------===//
@@ -283,9 +314,7 @@ const DotEngine &native::chooseEngine(const Target &target, const DotTypes &type
     return isFloat(types.accumulate) ? kMultiplyAdd : kIntegers;
   bool isWhole = lanes * 4 == target.vectorBytes;
   if (types.areWeightsOfFewBits())
-    return isWhole && target.has(Isa::Avx512) && dtypeBits(types.b) == 4
-               ? kFourBits
-               : weightsEngine(dtypeBits(types.b));
+    return weightsEngine(dtypeBits(types.b), isWhole && target.has(Isa::Avx512));
   if (types.a == DType::BFloat16)
     return isWhole && target.has(Isa::Bf16Dot) ? kBf16 : kHalves;
   if (isWhole && target.has(Isa::Vnni) && types.a == DType::UInt8 && types.b == DType::Int8)

@@ -100,16 +100,26 @@ static std::optional<Reason> resolve(nn::BlockMatMulOp op, BlockProduct &p,
   return resolveZero(p, context);
 }
 
+/// Of one row, tiles are twice as wide where registers and columns allow it: elements of A and the
+/// loop over k cost more beside weights that are made in registers than beside those that are read.
+static TileShape chooseTile(const BlockProduct &p, bool oneRow, const Target &target) {
+  TileShape shape = chooseGemmTile(target, DType::Float32, p.n, oneRow);
+  constexpr int64_t kWide = 8;
+  if (oneRow && target.vectorRegisters >= 32 && p.n % (kWide * target.lanes(DType::Float32)) == 0)
+    shape.vectors = kWide;
+  return shape;
+}
+
 static DotSpec specOf(const BlockProduct &p, Epilogue &epilogue, const LoweringContext &context) {
   bool oneRow = p.m == 1 && nn::shapeOf(p.a) && nn::shapeOf(p.a)->isStatic();
-  TileShape shape = chooseGemmTile(context.target, DType::Float32, p.n, oneRow);
+  TileShape shape = chooseTile(p, oneRow, context.target);
   DotSpec spec;
   spec.epilogue = EpilogueCode(epilogue);
   spec.tile.types = {DType::Float32, p.type, DType::Float32, spec.epilogue.resultType()};
   spec.tile.group = spec.tile.types.group();
   spec.tile.lanes = context.target.lanes(DType::Float32);
   spec.tile.vectors = shape.vectors;
-  spec.tile.levels = {{DotSpec::kRuntime, spec.tile.group, 1}};
+  spec.tile.levels = {{DotSpec::kRuntime, spec.tile.group, oneRow ? 2 : 1}};
   spec.heights = shape.heights;
   spec.flat = true;
   spec.contiguousColumns = true;
