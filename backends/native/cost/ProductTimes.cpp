@@ -117,9 +117,7 @@ StepEstimate native::estimateWinograd(const WinogradSpec &spec, const WinogradDi
   // Each part of the panels transforms the inputs again.
   double transforms = double(dims.tiles) * (ofInputs * double(dims.inputBlocks * dims.panelParts) +
                                             ofSums * double(dims.outputBlocks));
-  // What is asked for ahead has the few places for misses of the first cache to wait in: from
-  // memory it comes at half the rate or less, so that weights of many megabytes pay worse.
-  constexpr double kBeside = 1500, kExposed = 1, kExposedAhead = 1.5;
+  constexpr double kBeside = 1500, kExposed = 1;
   return {kBeside + rates.nanoseconds(product + transforms),
-          spec.product.linesAhead > 0 ? kExposedAhead : kExposed};
+          spec.product.linesAhead > 0 ? rates.waitsForWinograd : kExposed};
 }

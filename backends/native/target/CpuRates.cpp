@@ -9,15 +9,16 @@ using namespace quern::native;
 namespace {
 constexpr double kKiB = 1 << 10, kMiB = 1 << 20;
 
-// Zen 5 was measured (docs/decisions/code-generation.md, "What a step takes"), Granite Rapids and
-// Emerald Rapids' rate of memory, too; the other rows are what their makers say of clocks, units
-// and caches. Of the third cache of Intel's servers a core fills a part at its rate.
+// Zen 5 and Zen 4 were measured (docs/decisions/code-generation.md, "What a step takes"), Granite
+// Rapids and Emerald Rapids' rate of memory, too; the other rows are what their makers say of
+// clocks, units and caches. Of the third cache of Intel's servers a core fills a part at its rate.
 constexpr double kIntelPairs = 0.25;
 constexpr CpuRates kZen5{
     .gigahertz = 4.05, .fromL3 = 110, .fromMemory = 48, .l2Bytes = kMiB, .l3Bytes = 32 * kMiB};
 // Its units are half a vector wide.
 constexpr CpuRates kZen4{.gigahertz = 3.7,
                          .productsPerCycle = 1,
+                         .waitsForWinograd = 0.2,
                          .fromL3 = 60,
                          .fromMemory = 30,
                          .l2Bytes = kMiB,

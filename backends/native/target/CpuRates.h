@@ -22,6 +22,10 @@ struct CpuRates {
   /// Vectors of pairs of bfloat16 that are multiplied and summed up (VDPBF16PS) in the time of a
   /// multiply-add of float32, where there is such an instruction.
   double pairsPerProduct = 1;
+  /// Of the time that weights of Winograd's algorithm take to come from memory, the share that is
+  /// waited for though they were asked for ahead. They come at half the rate or less, for they have
+  /// the few places for misses of the first cache to wait in: more than 1 where products are fast.
+  double waitsForWinograd = 1.5;
   /// Bytes a nanosecond.
   double fromL3 = 30, fromMemory = 10;
   /// Caches that a core reaches.
