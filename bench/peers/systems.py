@@ -90,7 +90,8 @@ class OpenVino(System):
         compiled = core.compile_model(network, "CPU", {
             "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1, "PERFORMANCE_HINT": "LATENCY",
             **self.hints})
-        self.names = [port.any_name for port in compiled.outputs]
+        # Its own names, of ops, stand beside the model's.
+        self.names = [port.get_names() for port in compiled.outputs]
         self.request = compiled.create_infer_request()
         for port in compiled.inputs:
             self.request.set_tensor(port, openvino.Tensor(feeds[port.any_name],
@@ -102,7 +103,8 @@ class OpenVino(System):
 
     def outputs(self):
         return {name: tensor.data.copy()
-                for name, tensor in zip(self.names, self.request.output_tensors)}
+                for names, tensor in zip(self.names, self.request.output_tensors)
+                for name in names}
 
 
 class OpenVinoFloat32(OpenVino):

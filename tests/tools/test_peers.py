@@ -1,6 +1,7 @@
 """bench/run: its table and its figures, with Quern as its own peer where no other is installed."""
 
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -40,6 +41,35 @@ class InferenceSession:
 """
 
 
+# The same of openvino, whose output has NAMES.
+FAKE_OPENVINO = """
+import subprocess
+import numpy as np
+__version__ = "1.2.3"
+class Port:
+    def __init__(self, *names): self.names, self.any_name = set(names), names[0]
+    def get_names(self): return self.names
+class Tensor:
+    def __init__(self, data, shared_memory=False): self.data = data
+class Core:
+    inputs, outputs = [Port("image")], [Port(NAMES)]
+    def read_model(self, model):
+        self.model = model
+        return self
+    def reshape(self, shapes): pass
+    def compile_model(self, network, device, hints): return self
+    def create_infer_request(self): return self
+    def set_tensor(self, port, tensor): np.savez("fed.npz", image=tensor.data)
+    def start_async(self): pass
+    def wait(self): pass
+    @property
+    def output_tensors(self):
+        subprocess.run(["QUERN", "run", self.model, "--input=fed.npz", "--output=found.npz"],
+                       check=True, stdout=subprocess.DEVNULL)
+        return [Tensor(np.load("found.npz")["probabilities"])]
+"""
+
+
 class Against(CliTest):
     def compare(self, added, *arguments, **options):
         (self.folder / "onnxruntime.py").write_text(
@@ -74,10 +104,11 @@ class Against(CliTest):
 
 
 class Peers(CliTest):
-    def bench(self, *arguments):
+    def bench(self, *arguments, environment=None):
         command = [sys.executable, ROOT / "bench/run", *arguments, "--program", QUERN]
         return subprocess.run(list(map(str, command)), cwd=self.folder, capture_output=True,
-                              text=True, stdin=subprocess.DEVNULL, timeout=SECONDS_PER_RUN)
+                              text=True, stdin=subprocess.DEVNULL, timeout=SECONDS_PER_RUN,
+                              env=environment)
 
     def test_ratios_and_differences(self):
         done = self.bench(DIGITS, "--dim", "N=2", "--own-f32", "--quern=--precision=bf16", "--peers",
@@ -105,6 +136,16 @@ class Peers(CliTest):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("| digits | 2 |", done.stdout)
         self.assertIn("| geometric mean | 2 | **", done.stdout)
+
+    def test_outputs_are_compared_by_the_names_of_the_model(self):
+        for names, says in (('"Op_7", "probabilities"', r"\d\)"), ('"Op_7"', "differs by inf")):
+            (self.folder / "openvino.py").write_text(
+                FAKE_OPENVINO.replace("QUERN", QUERN).replace("NAMES", names))
+            environment = {**os.environ, "PYTHONPATH": str(self.folder)}
+            done = self.bench(DIGITS, "--dim", "N=2", "--peers", "openvino", "--rounds=1",
+                              "--seconds=0.02", environment=environment)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertRegex(done.stdout, says + r" \| \d+ % \|")
 
     def test_report(self):
         (self.folder / "results").mkdir()
