@@ -180,8 +180,8 @@ struct ExpandMath : PassWrapper<ExpandMath, OperationPass<ModuleOp>> {
                     vector::VectorDialect>();
   }
   void runOnOperation() override {
+    expandGelus(getOperation(), target);
     if (target.has(Isa::Avx512)) {
-      expandGelus(getOperation());
       // Before their exponentials, which nothing uses then.
       getOperation().walk([&](arith::DivFOp op) {
         if (Value expansion = expandSigmoidByAvx512(op)) {
