@@ -1,4 +1,5 @@
 //===- EvalSelection.cpp - reference kernels of ops that select by value -----===//
+#include "runtime/reference/BoxIndex.h"
 #include "runtime/reference/DTypeDispatch.h"
 #include "runtime/reference/Evaluator.h"
 #include "runtime/reference/Indexing.h"
@@ -7,6 +8,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <numeric>
 #include <optional>
 
@@ -14,13 +16,6 @@ using namespace quern;
 using namespace quern::reference;
 
 namespace {
-/// A box by its corners.
-struct Box {
-  float left, right, top, bottom;
-
-  float area() const { return (right - left) * (bottom - top); }
-};
-
 /// What an overlap costs, in units of the budget.
 constexpr int64_t kOverlapWork = 8;
 } // namespace
@@ -61,9 +56,24 @@ struct Suppression {
   std::optional<float> scoreThreshold;
   bool isCentered;
 
+  Box boxAt(int64_t i) const { return boxOf(boxes + 4 * i, isCentered); }
+  BoxIndex makeIndex(const std::vector<int64_t> &candidates) const;
   Expected<std::vector<int64_t>> select(const float *scores, Budget &budget) const;
 };
 } // namespace
+
+/// An empty one, for the candidates.
+BoxIndex Suppression::makeIndex(const std::vector<int64_t> &candidates) const {
+  float least = std::numeric_limits<float>::infinity(), greatest = -least;
+  for (int64_t i : candidates) {
+    Box box = boxAt(i);
+    if (std::isfinite(box.left) && std::isfinite(box.right)) {
+      least = std::min(least, box.left);
+      greatest = std::max(greatest, box.right);
+    }
+  }
+  return {least, greatest, static_cast<int64_t>(candidates.size())};
+}
 
 /// The boxes of one class that stay, best first; of equal scores the first leads.
 Expected<std::vector<int64_t>> Suppression::select(const float *scores, Budget &budget) const {
@@ -79,15 +89,19 @@ Expected<std::vector<int64_t>> Suppression::select(const float *scores, Budget &
     return a > b || (a == b && i < j);
   };
   std::sort(candidates.begin(), candidates.end(), order);
+  BoxIndex better = makeIndex(candidates);
   for (int64_t i : candidates) {
     if (static_cast<int64_t>(selected.size()) >= most)
       break;
-    QUERN_TRY(budget.spend(kOverlapWork * (1 + static_cast<int64_t>(selected.size()))));
-    Box box = boxOf(boxes + 4 * i, isCentered);
-    if (std::none_of(selected.begin(), selected.end(), [&](int64_t better) {
-          return overlap(box, boxOf(boxes + 4 * better, isCentered), iouThreshold);
-        }))
+    Box box = boxAt(i);
+    int64_t looks = 1;
+    bool isSuppressed =
+        better.any(box, looks, [&](const Box &other) { return overlap(box, other, iouThreshold); });
+    QUERN_TRY(budget.spend(kOverlapWork * looks));
+    if (!isSuppressed) {
+      better.add(box);
       selected.push_back(i);
+    }
   }
   return selected;
 }

@@ -1,6 +1,10 @@
 //===- SelectionTest.cpp - kernels of ops that select by value ------------===//
 #include "tests/reference/KernelCall.h"
 
+#include <cmath>
+#include <limits>
+#include <random>
+
 using namespace quern;
 using namespace quern::reference;
 using Ints = std::vector<int64_t>;
@@ -51,6 +55,61 @@ TEST(Selection, BoxesThatOverlapBetterOnesAreSuppressed) {
   EXPECT_EQ(boxesOf(suppress(flipped, {0.5F, 0.6F}, 2)), (Ints{1}));
   std::vector<float> centered = {0.5F, 0.5F, 1, 1, 0.5F, 0.6F, 1, 1, 0.5F, 2, 1, 1};
   EXPECT_EQ(boxesOf(suppress(centered, {0.5F, 0.6F, 0.1F}, 3, {}, true)), (Ints{1, 2}));
+}
+
+/// What stays of boxes [top, left, bottom, right] with falling scores, each compared with all
+/// before.
+static Ints keepApart(const std::vector<float> &boxes, float threshold) {
+  Ints kept;
+  auto count = static_cast<int64_t>(boxes.size() / 4);
+  for (int64_t i = 0; i < count; ++i) {
+    const float *a = boxes.data() + 4 * i;
+    bool isSuppressed = false;
+    for (int64_t j : kept) {
+      const float *b = boxes.data() + 4 * j;
+      float height = std::min(a[2], b[2]) - std::max(a[0], b[0]);
+      float width = std::min(a[3], b[3]) - std::max(a[1], b[1]);
+      float areas = (a[3] - a[1]) * (a[2] - a[0]) + (b[3] - b[1]) * (b[2] - b[0]);
+      float common = width * height;
+      isSuppressed |= height > 0 && width > 0 && common / (areas - common) > threshold;
+    }
+    if (!isSuppressed)
+      kept.push_back(i);
+  }
+  return kept;
+}
+
+// Boxes of all sizes, moved apart as detectors move those of classes, or all at one place; far from
+// zero, where float32 has few numbers between them.
+TEST(Selection, ManyBoxes) {
+  std::mt19937 random(1);
+  auto draw = [&](float most) { return std::uniform_real_distribution<float>(0, most)(random); };
+  size_t suppressed = 0;
+  for (float apart : {0.0F, 150.0F, 1e6F})
+    for (float size : {2.0F, 30.0F, 300.0F}) {
+      std::vector<float> boxes, scores;
+      for (int i = 0; i < 1500; ++i) {
+        float place = apart * static_cast<float>(i % 13), top = place + draw(100);
+        float left = place + draw(100), reach = i % 7 == 0 ? size * 10 : size;
+        boxes.insert(boxes.end(), {top, left, top + draw(reach), left + draw(reach)});
+        scores.push_back(1 - static_cast<float>(i) / 2000);
+      }
+      Ints kept = keepApart(boxes, 0.5F);
+      suppressed += boxes.size() / 4 - kept.size();
+      EXPECT_EQ(boxesOf(suppress(boxes, scores, 1500)), kept) << apart << " " << size;
+    }
+  EXPECT_GT(suppressed, 0U);
+}
+
+// They suppress nothing, and hide nothing.
+TEST(Selection, BoxesWithoutAPlace) {
+  constexpr float kInf = std::numeric_limits<float>::infinity(), kNan = NAN;
+  std::vector<float> boxes = {0, 0,     1, 1, 0, 0, 1, kInf, 0, -kInf, 1, 1, kNan, 0, 1,    1,
+                              0, 0.01F, 1, 1, 0, 5, 1, 5,    0, 5,     1, 6, 0,    0, kInf, 1};
+  EXPECT_EQ(boxesOf(suppress(boxes, {0.9F, 0.8F, 0.7F, 0.6F, 0.5F, 0.4F, 0.3F, 0.2F}, 8)),
+            (Ints{0, 1, 2, 3, 5, 6, 7}));
+  std::vector<float> nowhere(16, kNan);
+  EXPECT_EQ(boxesOf(suppress(nowhere, {4, 3, 2, 1}, 4)), (Ints{0, 1, 2, 3}));
 }
 
 TEST(Selection, EveryClassOfEveryBatchIsSelectedFrom) {
