@@ -176,6 +176,7 @@ struct SimplifyGraphPass : passes::impl::SimplifyGraphPassBase<SimplifyGraphPass
     set.add<RemoveNeutralElement<AddOp>, RemoveNeutralElement<SubOp>, RemoveNeutralElement<MulOp>,
             RemoveNeutralElement<DivOp>>(context);
     populateGlobalPoolPatterns(set);
+    populatePadPatterns(set);
     set.add<ShrinkSplat, RemoveOfItself<MaxOp>, RemoveOfItself<MinOp>>(context);
     populateReshapeTargetPatterns(set);
     patterns = std::move(set);

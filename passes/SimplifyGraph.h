@@ -10,6 +10,8 @@ namespace quern::passes {
 void populateReshapePatterns(mlir::RewritePatternSet &patterns);
 /// Pools and reductions over whole images as global pools.
 void populateGlobalPoolPatterns(mlir::RewritePatternSet &patterns);
+/// What is padded for convolutions as their own pads.
+void populatePadPatterns(mlir::RewritePatternSet &patterns);
 
 /// The type of a value whose sizes are all numbers; null otherwise.
 inline mlir::RankedTensorType staticType(mlir::Value value) {

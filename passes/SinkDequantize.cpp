@@ -97,7 +97,7 @@ struct SinkBelowTranspose : OpRewritePattern<TransposeOp> {
 };
 
 /// Tensors that mean the same are joined as integers.
-struct SinkBelowConcat : OpRewritePattern<ConcatOp> {
+struct SinkDequantizeBelowConcat : OpRewritePattern<ConcatOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(ConcatOp op, PatternRewriter &rewriter) const override {
     DequantizeOp first = dequantizedTensor(op.getInputs().front());
@@ -241,8 +241,8 @@ struct DropRequantization : OpRewritePattern<QuantizeOp> {
 struct SinkDequantizePass : passes::impl::SinkDequantizePassBase<SinkDequantizePass> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    patterns.add<SinkBelowMove, SinkBelowTranspose, SinkBelowConcat, SinkBelowPad, DropRelu,
-                 DropBound, DropRequantization, RaiseQuantize>(&getContext());
+    patterns.add<SinkBelowMove, SinkBelowTranspose, SinkDequantizeBelowConcat, SinkBelowPad,
+                 DropRelu, DropBound, DropRequantization, RaiseQuantize>(&getContext());
     if (failed(applyPatternsAndFoldGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();
   }
