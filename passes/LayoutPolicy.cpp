@@ -13,6 +13,19 @@ using namespace quern::passes;
 // Convolutions
 //===----------------------------------------------------------------------===//
 
+bool passes::isWithinBlocks(int64_t groups, int64_t inputs, int64_t outputs, int64_t block) {
+  if (groups <= 1 || inputs != outputs || inputs % groups != 0)
+    return false;
+  int64_t perGroup = inputs / groups;
+  return perGroup == 1 || (perGroup > 0 && perGroup < block && block % perGroup == 0);
+}
+
+/// Groups of several channels, where kernels permute them.
+static bool isOfSmallGroups(const ConvFacts &conv, int64_t block) {
+  return conv.dtype == DType::Float32 && conv.inputType == DType::Float32 &&
+         isWithinBlocks(conv.groups, conv.inputs, conv.outputs, block);
+}
+
 std::optional<Reason> passes::refuseBlocks(const ConvFacts &conv, const Blocking &blocking) {
   if (conv.dtype != DType::Float32 && conv.dtype != DType::Int32)
     return Reason{ReasonCode::ElementType, "blocked convolution is of float32 and int32 only"};
@@ -23,7 +36,8 @@ std::optional<Reason> passes::refuseBlocks(const ConvFacts &conv, const Blocking
   int64_t block = blocking.output;
   bool fillsBlocks = blocking.input == block && (conv.inputs / conv.groups) % block == 0 &&
                      (conv.outputs / conv.groups) % block == 0;
-  if (conv.groups > 1 && !conv.isDepthwise() && !fillsBlocks)
+  bool isWithin = conv.isDepthwise() || (blocking.input == block && isOfSmallGroups(conv, block));
+  if (conv.groups > 1 && !isWithin && !fillsBlocks)
     return Reason{ReasonCode::Layout, "groups do not fill channel blocks"};
   return std::nullopt;
 }
@@ -53,7 +67,8 @@ ReasonOr<Blocking> passes::chooseBlocks(const ConvFacts &conv, int64_t block) {
   Blocking blocking{chooseInputBlock(conv, block), block};
   if (std::optional<Reason> reason = refuseBlocks(conv, blocking))
     return *reason;
-  bool pays = conv.isDepthwise() ? conv.inputs >= block : fillsBlocks(conv.outputs, block);
+  bool isWithin = conv.isDepthwise() || isOfSmallGroups(conv, block);
+  bool pays = isWithin ? conv.inputs >= block : fillsBlocks(conv.outputs, block);
   if (!pays)
     return Reason{ReasonCode::Shape, "its channels do not fill blocks of " + std::to_string(block)};
   return blocking;

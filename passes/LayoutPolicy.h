@@ -33,6 +33,10 @@ public:
   virtual ReasonOr<Blocking> blockPool(mlir::Operation *pool, int64_t given) const = 0;
 };
 
+/// Whether a convolution sums up channels within blocks of `block` only: each by itself, or in
+/// groups that have as many results and are less than a block.
+bool isWithinBlocks(int64_t groups, int64_t inputs, int64_t outputs, int64_t block);
+
 /// What decides whether a convolution can be computed on blocks, of its types or for some sizes.
 struct ConvFacts {
   /// Of its sums, and of the image, which may be narrower.
@@ -58,10 +62,10 @@ ConvFacts factsOf(nn::ConvOp conv);
 /// Why no kernel convolves in such blocks, if none does.
 std::optional<Reason> refuseBlocks(const ConvFacts &conv, const Blocking &blocking);
 /// The blocks of `block` channels that pay, or why none do: padding is to be at most a third of
-/// the channels; more for depthwise convolution, which is slow on plain images. An image whose
-/// elements are narrower than the sums is read in blocks though its channels do not fill them, as
-/// several are multiplied at once, but bfloat16 of an odd number: four where it has no more, which
-/// suits the first layer.
+/// the channels; more for depthwise convolution and small groups, which are slow on plain images.
+/// An image whose elements are narrower than the sums is read in blocks though its channels do not
+/// fill them, as several are multiplied at once, but bfloat16 of an odd number: four where it has
+/// no more, which suits the first layer.
 ReasonOr<Blocking> chooseBlocks(const ConvFacts &conv, int64_t block);
 
 /// The policy of kernels that have one block.

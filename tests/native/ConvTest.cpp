@@ -361,6 +361,32 @@ TEST(ConvTest, Depthwise) {
   }
 }
 
+// Groups of two, four and eight channels, of as many results each: within a block of channels, or
+// whole blocks of narrower vectors. Channels that do not fill the last block, wide filters, lines
+// cut evenly or not, pixels of all edges.
+TEST(ConvTest, SmallGroups) {
+  std::vector<ConvCase> cases;
+  for (int64_t group : {2, 4, 8})
+    for (int64_t width : {1, 5, 9, 14, 28})
+      for (int64_t kernel : {1, 3, 8}) {
+        int64_t stride = 1 + (width + kernel) % 2, dilation = 1 + width % 2;
+        int64_t pad = (kernel - 1) * dilation;
+        ConvCase c{
+            {1 + width % 2, 40, 5, width},  40,        {3, kernel}, {1, stride}, {1, dilation},
+            {1, pad / 2, 1, pad - pad / 2}, 40 / group};
+        c.bias = kernel != 3;
+        cases.push_back(c);
+      }
+  cases.push_back({{1, 32, 14, 14}, 32, {3, 3}, {2, 2}, {}, {1, 1, 1, 1}, 8});
+  cases.push_back({{1, 32, 19}, 32, {3}, {}, {}, {1, 1}, 4});
+  for (const char *target : {"host", "haswell", "baseline"}) {
+    SCOPED_TRACE(target);
+    GraphCheck check;
+    check.options.targetCpu = target;
+    expectExactConvs(cases, check);
+  }
+}
+
 // Channels stay blocked from one convolution to the next.
 TEST(ConvTest, Chains) {
   Graph graph;

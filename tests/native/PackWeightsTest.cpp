@@ -47,6 +47,15 @@ TEST(PackWeightsTest, Depthwise) {
   EXPECT_EQ(valuesOf(*packed), (std::vector<float>{1, 3, 2, 4, 5, 0, 6, 0}));
 }
 
+// Two groups of two channels, two positions.
+TEST(PackWeightsTest, SmallGroups) {
+  auto packed = packDepthwiseWeights(counted({4, 2, 2}), /*lanes=*/4);
+  ASSERT_TRUE(packed);
+  EXPECT_EQ(packed->dims(), (Tensor::Dims{1, 4, 4}));
+  EXPECT_EQ(valuesOf(*packed), (std::vector<float>{1, 5, 9, 13, 3, 7, 11, 15, //
+                                                   2, 6, 10, 14, 4, 8, 12, 16}));
+}
+
 TEST(PackWeightsTest, Matrices) {
   // Two matrices of 2x3, as they are and transposed; tiles of 2 columns.
   auto plain = packMatrix(counted({2, 2, 3}), {2, 2, 3, 3, 1, 2, 1.0});

@@ -110,6 +110,19 @@ TEST(LayoutPolicyTest, GroupsAreWholeBlocksOrSingleChannels) {
   EXPECT_EQ(chosen(convOf(7, 7, 7), 8), kNotFilled);
 }
 
+// Of a divisor of the block's channels, and as many results; their kernel is of float32.
+TEST(LayoutPolicyTest, SmallGroupsLieWithinBlocks) {
+  EXPECT_EQ(chosen(convOf(32, 32, 8), 8), "8, 8");
+  EXPECT_EQ(chosen(convOf(12, 12, 3), 8), "8, 8") << "with padding of whole groups";
+  EXPECT_EQ(chosen(convOf(36, 36, 12), 8), "groups do not fill channel blocks") << "of three";
+  EXPECT_EQ(chosen(convOf(32, 64, 8), 8), "groups do not fill channel blocks") << "more results";
+  EXPECT_EQ(chosen(convOf(4, 4, 2), 8), kNotFilled);
+  ConvFacts bytes = convOf(32, 32, 8);
+  bytes.dtype = DType::Int32;
+  bytes.inputType = DType::UInt8;
+  EXPECT_EQ(chosen(bytes, 8), "groups do not fill channel blocks");
+}
+
 TEST(LayoutPolicyTest, NarrowImagesAreReadInBlocks) {
   ConvFacts bytes = convOf(24, 32);
   bytes.dtype = DType::Int32;

@@ -121,6 +121,18 @@ func.func @integers(%x: tensor<1x32x8x8xi32>) -> tensor<1x32x8x8xui8> {
 
 // -----
 
+// Groups within a block.
+// CHECK-LABEL: func @small_groups
+// CHECK: nn.conv {{.*}} group = 10 : i64, {{.*}} : (tensor<1x3x8x8x16xf32, #nn.blocked<16>>, {{.*}} -> tensor<1x3x8x8x16xf32, #nn.blocked<16>>
+func.func @small_groups(%x: tensor<1x40x8x8xf32>) -> tensor<1x40x8x8xf32> {
+  %none = nn.none
+  %w = nn.weight "w", 0 : tensor<40x4x3x3xf32>
+  %0 = nn.conv %x, %w, %none {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, group = 10 : i64} : (tensor<1x40x8x8xf32>, tensor<40x4x3x3xf32>, none) -> tensor<1x40x8x8xf32>
+  return %0 : tensor<1x40x8x8xf32>
+}
+
+// -----
+
 // Channels that would be mostly padding, or part of a block per group; another
 // element type.
 // CHECK-LABEL: func @plain

@@ -112,8 +112,9 @@ bool drawConv(ModelDraw &draw) {
   int64_t groups = drawGroups(draw, x.dims[1]), perGroup = x.dims[1] / groups;
   int64_t outputs =
       groups * (draw.wantsImages() ? draw.pick<int64_t>({1, 2, 16, 17, 32}) : draw.between(1, 4));
-  if (groups > 1 && outputs > 64)
-    outputs = groups;
+  // As many results as channels: groups lie within blocks of channels.
+  if (groups > 1 && (outputs > 64 || draw.percent(30)))
+    outputs = draw.percent(50) ? groups : x.dims[1];
   Tensor::Dims wDims = {outputs, perGroup};
   wDims.insert(wDims.end(), window->kernel.begin(), window->kernel.end());
   Drawn w = draw.parameter(x.dtype, wDims, -2, 2);

@@ -200,7 +200,7 @@ static StepEstimate estimateDepthwise(const DepthwiseSpec &spec, const Pass &pas
   auto dims = dimsOf<DepthwiseDims>(pass.step);
   double lines = pass.tasks() * double(dims.linesOfPart), rows = double(dims.rows);
   double vectors = lines * double(dims.outputWidth) * pass.vectors(spec.lanes);
-  double taps = vectors * rows * double(dims.columns);
+  double taps = vectors * rows * double(dims.columns) * double(spec.group);
   bool isEven = spec.cut != DepthwiseSpec::Cut::Anyhow;
   double edge =
       isEven ? 0 : 1 - double(dims.insideEnd - dims.insideBegin) / double(dims.outputWidth);

@@ -1,10 +1,11 @@
-//===- DepthwiseKernel.cpp - a filter for each channel --------------------===//
+//===- DepthwiseKernel.cpp - a filter for each channel, or for a few ------===//
 #include "backends/native/kernels/DepthwiseKernel.h"
 
 #include "backends/native/kernels/ClippedTaps.h"
 #include "ir/ScalarEmitter.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 #include <fmt/compile.h>
 #include <fmt/format.h>
@@ -19,7 +20,8 @@ using namespace quern::native;
 std::string DepthwiseSpec::name() const {
   std::string stepped = stride > 1 ? fmt::format(FMT_COMPILE("s{}"), stride) : "";
   std::string width = columns > 0 ? fmt::format(FMT_COMPILE("{}"), columns) : "wide";
-  return fmt::format(FMT_COMPILE("depthwise_{}{}{}{}"), types.label(), width, stepped,
+  std::string kind = group > 1 ? fmt::format(FMT_COMPILE("grouped{}"), group) : "depthwise";
+  return fmt::format(FMT_COMPILE("{}_{}{}{}{}"), kind, types.label(), width, stepped,
                      epilogue.program.label());
 }
 
@@ -55,11 +57,16 @@ private:
   /// over the line's ends, and the last results that are summed up may not exist.
   void emitPixels(const Line &line, Value from, Value to, bool areInside);
   Values addRow(const Line &line, Value row, Value x, Values sums, bool areInside);
+  /// The same of one channel of each group.
+  Values addChannel(const Line &line, Value row, Value x, int64_t channel, Values sums,
+                    bool areInside);
   /// The results from x on, `spec.results` of them, of a line that is cut evenly. The first and
   /// last pixels of their windows lie outside, this many.
   void emitGroup(const Line &line, Value x, int64_t outsideFirst, int64_t outsideLast);
   Values addRowOfGroup(const Line &line, Value row, Value x, Values sums, int64_t outsideFirst,
                        int64_t outsideLast);
+  Values addChannelOfGroup(const Line &line, Value row, Value x, int64_t channel, Values sums,
+                           int64_t outsideFirst, int64_t outsideLast);
   /// Adds what `body` does for each column of a row of the filter. Its number is 0 in a loop.
   using ColumnBody = std::function<Values(Value column, int64_t number, Values sums)>;
   Values forColumns(Values sums, const ColumnBody &body);
@@ -70,8 +77,11 @@ private:
   Value columns() {
     return spec.columns > 0 ? kb.index(spec.columns) : dim(&DepthwiseDims::columns);
   }
-  Value weight(const Line &line, Value row, Value column) {
-    Value at = kb.mul(kb.add(kb.mul(row, columns()), column), spec.lanes);
+  /// The pixel at `pointer`: in all lanes of a group its channel of this number.
+  Value pixelAt(Value pointer, int64_t channel);
+  Value weight(const Line &line, Value row, Value column, int64_t channel) {
+    Value position = kb.mul(kb.add(kb.mul(row, columns()), column), spec.group);
+    Value at = kb.mul(kb.add(position, channel), spec.lanes);
     return engine.loadB(kb, place, kb.advance(line.weights, at, types.b), {});
   }
 
@@ -106,7 +116,7 @@ void DepthwiseEmitter::emitLine(Value plane, Value y) {
   Line line;
   Value block = kb.rem(plane, dim(&DepthwiseDims::blocks));
   line.channel = kb.mul(block, spec.lanes);
-  Value filter = kb.mul(kb.mul(dim(&DepthwiseDims::rows), columns()), spec.lanes);
+  Value filter = kb.mul(kb.mul(dim(&DepthwiseDims::rows), columns()), spec.group * spec.lanes);
   line.weights = kb.advance(kb.buffer(1), kb.mul(block, filter), types.b);
   Value pixels = kb.mul(dim(&DepthwiseDims::height), dim(&DepthwiseDims::width));
   line.image = kb.advance(kb.buffer(0), kb.mul(plane, kb.mul(pixels, spec.lanes)), types.a);
@@ -143,7 +153,9 @@ Value DepthwiseEmitter::addOutside(const Line &line, Value from, Value to, Value
   Value a = engine.loadA(kb, place, outside, {});
   return kb.forLoop(from, to, 1, Values{sum}, [&](Value row, ValueRange now) -> Values {
     return forColumns(Values(now), [&](Value j, int64_t, Values next) -> Values {
-      return {engine.add(kb, place, a, weight(line, row, j), next[0])};
+      for (int64_t channel = 0; channel < spec.group; ++channel)
+        next[0] = engine.add(kb, place, a, weight(line, row, j, channel), next[0]);
+      return next;
     });
   })[0];
 }
@@ -168,8 +180,26 @@ void DepthwiseEmitter::emitPixels(const Line &line, Value from, Value to, bool a
   });
 }
 
+Value DepthwiseEmitter::pixelAt(Value pointer, int64_t channel) {
+  Value pixel = engine.loadA(kb, place, pointer, {});
+  if (spec.group == 1)
+    return pixel;
+  SmallVector<int64_t> lanes;
+  for (int64_t lane = 0; lane < spec.lanes; ++lane)
+    lanes.push_back(lane / spec.group * spec.group + channel);
+  return kb.builder().create<vector::ShuffleOp>(kb.loc(), pixel, pixel, lanes);
+}
+
 DepthwiseEmitter::Values DepthwiseEmitter::addRow(const Line &line, Value row, Value x, Values sums,
                                                   bool areInside) {
+  for (int64_t channel = 0; channel < spec.group; ++channel)
+    sums = addChannel(line, row, x, channel, std::move(sums), areInside);
+  return sums;
+}
+
+DepthwiseEmitter::Values DepthwiseEmitter::addChannel(const Line &line, Value row, Value x,
+                                                      int64_t channel, Values sums,
+                                                      bool areInside) {
   OpBuilder &ops = kb.builder();
   Value y = kb.add(line.firstRow, kb.mul(row, dim(&DepthwiseDims::dilation)));
   Value width = dim(&DepthwiseDims::width);
@@ -187,12 +217,12 @@ DepthwiseEmitter::Values DepthwiseEmitter::addRow(const Line &line, Value row, V
   // Neighbouring windows overlap: what they share is loaded once.
   std::map<int64_t, Value> loaded;
   return forColumns(std::move(sums), [&](Value j, int64_t number, Values next) {
-    Value b = weight(line, row, j);
+    Value b = weight(line, row, j, channel);
     for (auto [p, sum] : llvm::enumerate(next)) {
       int64_t apart = static_cast<int64_t>(p) * spec.stride;
       Value &a = loaded[apart + number * spec.dilation];
       if (!a)
-        a = engine.loadA(kb, place, pixel(kb.add(kb.mul(j, spec.dilation), apart)), {});
+        a = pixelAt(pixel(kb.add(kb.mul(j, spec.dilation), apart)), channel);
       sum = engine.add(kb, place, a, b, sum);
     }
     return next;
@@ -211,14 +241,23 @@ void DepthwiseEmitter::emitGroup(const Line &line, Value x, int64_t outsideFirst
   finishSome(line, x, sums, kb.index(spec.results));
 }
 
-/// Pixel by pixel: each is added to all sums whose windows it is in, so that one of them is in a
-/// register at a time, beside the sums and the weights of the row.
 DepthwiseEmitter::Values DepthwiseEmitter::addRowOfGroup(const Line &line, Value row, Value x,
                                                          Values sums, int64_t outsideFirst,
                                                          int64_t outsideLast) {
+  for (int64_t channel = 0; channel < spec.group; ++channel)
+    sums = addChannelOfGroup(line, row, x, channel, std::move(sums), outsideFirst, outsideLast);
+  return sums;
+}
+
+/// Pixel by pixel: each is added to all sums whose windows it is in, so that one of them is in a
+/// register at a time, beside the sums and the weights of the row.
+DepthwiseEmitter::Values DepthwiseEmitter::addChannelOfGroup(const Line &line, Value row, Value x,
+                                                             int64_t channel, Values sums,
+                                                             int64_t outsideFirst,
+                                                             int64_t outsideLast) {
   Values weights;
   for (int64_t j = 0; j < spec.columns; ++j)
-    weights.push_back(weight(line, row, kb.index(j)));
+    weights.push_back(weight(line, row, kb.index(j), channel));
   Value y = kb.add(line.firstRow, kb.mul(row, dim(&DepthwiseDims::dilation)));
   Value first = kb.sub(kb.mul(x, spec.stride), kb.index(spec.overBegin));
   Value pixel = kb.mul(kb.add(kb.mul(y, dim(&DepthwiseDims::width)), first), spec.lanes);
@@ -234,7 +273,7 @@ DepthwiseEmitter::Values DepthwiseEmitter::addRowOfGroup(const Line &line, Value
         continue;
       if (!a) {
         Value pointer = kb.advance(line.image, kb.add(pixel, i * spec.lanes), types.a);
-        a = engine.loadA(kb, place, exists ? pointer : outside, {});
+        a = pixelAt(exists ? pointer : outside, channel);
       }
       sums[result] = engine.add(kb, place, a, weights[j], sums[result]);
     }

@@ -1,7 +1,9 @@
-//===- DepthwiseKernel.h - a filter for each channel ----------------------===//
+//===- DepthwiseKernel.h - a filter for each channel, or for a few --------===//
 //
 // On channel blocks, without a copy of the image that has pads: windows that reach over an edge
-// read a vector of what lies outside instead.
+// read a vector of what lies outside instead. Where channels are summed up in small groups, as many
+// results as channels each, a group lies within a block: for each of its channels the lanes of a
+// pixel are permuted, so that all lanes of a group have it.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
@@ -24,6 +26,8 @@ struct DepthwiseSpec {
   DotTypes types;
   /// The channel block.
   int64_t lanes = 16;
+  /// Channels that are summed up, a divisor of the lanes.
+  int64_t group = 1;
   /// Results of a line that are summed up at once.
   int64_t results = 8;
   /// Of the filter, along lines. No columns: as many as DepthwiseDims says, in a loop.
@@ -38,8 +42,8 @@ struct DepthwiseSpec {
   EpilogueCode epilogue;
 
   static constexpr std::string_view kFamily = "depthwise";
-  QUERN_FIELDS(types, lanes, results, columns, stride, dilation, cut, overBegin, overEnd, outside,
-               hasBias, epilogue)
+  QUERN_FIELDS(types, lanes, group, results, columns, stride, dilation, cut, overBegin, overEnd,
+               outside, hasBias, epilogue)
   std::string name() const;
   void emit(KernelBuilder &kb) const;
 };

@@ -67,16 +67,19 @@ Expected<Tensor> native::packConvWeights(const Tensor &weights, int64_t inputBlo
 }
 
 Expected<Tensor> native::packDepthwiseWeights(const Tensor &weights, int64_t lanes) {
-  int64_t channels = weights.dim(0);
-  int64_t positions = channels == 0 ? 0 : weights.numElements() / channels;
+  int64_t results = weights.dim(0), group = weights.dim(1);
+  int64_t filter = results == 0 ? 0 : weights.numElements() / results;
+  int64_t positions = group == 0 ? 0 : filter / group;
   QUERN_ASSIGN(Tensor packed,
-               Tensor::allocate(weights.dtype(), {ceilDiv(channels, lanes), positions, lanes}));
+               Tensor::allocate(weights.dtype(), {ceilDiv(results, lanes), filter, lanes}));
   return withType(weights.dtype(), [&]<typename T>(T) -> Expected<Tensor> {
     UnalignedElements<T> from(weights.rawData());
     T *to = static_cast<T *>(packed.mutableRawData());
-    for (int64_t c = 0; c < channels; ++c)
-      for (int64_t p = 0; p < positions; ++p)
-        to[(c / lanes * positions + p) * lanes + c % lanes] = from[c * positions + p];
+    for (int64_t r = 0; r < results; ++r)
+      for (int64_t c = 0; c < group; ++c)
+        for (int64_t p = 0; p < positions; ++p)
+          to[(r / lanes * filter + p * group + c) * lanes + r % lanes] =
+              from[r * filter + c * positions + p];
     return packed;
   });
 }

@@ -17,7 +17,8 @@ namespace quern::native {
 Expected<Tensor> packConvWeights(const Tensor &weights, int64_t inputBlock, int64_t tileColumns,
                                  int64_t group = 1);
 
-/// Depthwise weights [channels, 1, kernel...] as [channels / lanes][kernel...][lanes].
+/// Weights of groups of as many results as channels, [results, channels of a group, kernel...], as
+/// [results / lanes][kernel...][channels of a group][lanes]: of one channel, or of few.
 Expected<Tensor> packDepthwiseWeights(const Tensor &weights, int64_t lanes);
 
 /// A matrix [batch][k, n] with elements strideK and strideN apart as

@@ -5,6 +5,7 @@
 #include "backends/native/kernels/MoveKernels.h"
 #include "backends/native/lowering/Lowering.h"
 #include "ir/NNDialect.h"
+#include "passes/LayoutPolicy.h"
 
 namespace quern::native {
 
@@ -28,8 +29,10 @@ struct ConvProblem {
   DotTypes types() const { return {inputType, weightsType, dtype, resultType()}; }
   int64_t channelsPerGroup() const { return channels / groups; }
   int64_t outputsPerGroup() const { return outputs / groups; }
-  /// Every channel is a group.
-  bool isDepthwise() const { return groups > 1 && groups == channels && groups == outputs; }
+  /// Every channel is a group, or small groups of them have as many results each.
+  bool isWithinBlocks() const {
+    return passes::isWithinBlocks(groups, channels, outputs, outputBlock);
+  }
   int64_t inputPixels() const { return window.input[0] * window.input[1] * window.input[2]; }
   int64_t outputPixels() const { return window.output[0] * window.output[1] * window.output[2]; }
   int64_t kernelPositions() const { return window.kernel[0] * window.kernel[1] * window.kernel[2]; }
@@ -88,7 +91,7 @@ extern const ConvWay kBlockedConv;
 std::optional<Reason> refuseBlocked(const ConvProblem &p);
 /// The constant bias, if any, for whole panels of `columns`.
 std::optional<StepBuffer> packedConvBias(const ConvProblem &p, int64_t columns);
-// LowerDepthwise.cpp: each channel by itself.
+// LowerDepthwise.cpp: each channel by itself, or a few.
 extern const ConvWay kDepthwiseConv;
 // LowerWinogradConv.cpp: in tiles of 2 x 2 or 4 x 4 results.
 extern const ConvWay kWinograd2Conv, kWinograd4Conv;

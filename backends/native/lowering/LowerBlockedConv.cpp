@@ -294,8 +294,8 @@ static void addTileSteps(const ConvProblem &p, const PaddedInput &padded,
 static std::optional<Reason> refuseDirect(const ConvProblem &p) {
   if (std::optional<Reason> reason = refuseBlocked(p))
     return reason;
-  if (p.isDepthwise())
-    return Reason{ReasonCode::Attributes, "each channel is by itself"};
+  if (p.isWithinBlocks())
+    return Reason{ReasonCode::Attributes, "its groups of channels are less than a block"};
   return std::nullopt;
 }
 

@@ -1,4 +1,4 @@
-//===- LowerDepthwise.cpp - convolution with a filter for each channel ----===//
+//===- LowerDepthwise.cpp - convolution of each channel, or of a few ------===//
 #include "backends/native/kernels/DepthwiseKernel.h"
 #include "backends/native/kernels/PackWeights.h"
 #include "backends/native/kernels/PoolKernel.h"
@@ -17,8 +17,8 @@ using namespace quern::plan;
 static std::optional<Reason> refuseDepthwise(const ConvProblem &p) {
   if (std::optional<Reason> reason = refuseBlocked(p))
     return reason;
-  if (!p.isDepthwise() || p.inputBlock != p.outputBlock)
-    return Reason{ReasonCode::Attributes, "channels are summed up"};
+  if (!p.isWithinBlocks() || p.inputBlock != p.outputBlock)
+    return Reason{ReasonCode::Attributes, "channels of several blocks are summed up"};
   return std::nullopt;
 }
 
@@ -49,6 +49,7 @@ static DepthwiseSpec depthwiseSpec(ConvProblem &p) {
   DepthwiseSpec spec;
   spec.types = p.types();
   spec.lanes = p.outputBlock;
+  spec.group = p.channelsPerGroup();
   // As many as hide the latency of the multiply-add, where the registers hold them.
   int64_t vectors = p.outputBlock / p.context.target.channelBlock();
   spec.results = (p.context.target.vectorRegisters >= 32 ? 8 : 4) / vectors;
