@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Exports further models through their own exporters, beside those of ../shared/tools/export_models.py.
 
-    bench/models/export.py OUTDIR [--only NAME...] [--family vision|language|scripted|classical|quantized]...
+    bench/models/export.py OUTDIR [--only NAME...] [--family vision|language|scripted|classical|quantized|full_size]...
 
 Writes NAME.onnx and, for every set of sizes, NAME.in.npz (inputs) and NAME.out.npz (ONNX Runtime's
 outputs), NAME@2.in.npz and so on; what is there already is left. Weights are random, sizes small:
-what counts is the graph. A family whose packages are absent is skipped with a word. See bench/models.md for what to install.
+what counts is the graph; full_size, 3 GB at real sizes for measurements, is made where it is asked
+for. A family whose packages are absent is skipped with a word. See bench/models.md for what to install.
 """
 
 import argparse
@@ -16,6 +17,8 @@ import traceback
 import warnings
 
 FAMILIES = ("classical", "scripted", "language", "vision", "quantized")
+# Those that are not made unless they are named.
+LARGE = ("full_size",)
 EXIT_SKIPPED = 77
 
 
@@ -140,7 +143,7 @@ def main():
     )
     parser.add_argument("out", type=pathlib.Path)
     parser.add_argument("--only", nargs="*", default=[], metavar="NAME")
-    parser.add_argument("--family", action="append", choices=FAMILIES)
+    parser.add_argument("--family", action="append", choices=FAMILIES + LARGE)
     args = parser.parse_args()
     warnings.filterwarnings("ignore")
     args.out.mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,7 @@ import numpy as np
 BENCH = pathlib.Path(__file__).resolve().parents[1]
 ROOT = BENCH.parent
 SHARED = ROOT.parent / "shared/models"
+EXIT_SKIPPED = 77
 
 
 def inputs_of(model, dims):
@@ -65,6 +66,18 @@ def made_by(script, *options):
     return models
 
 
+def torch(folder):
+    """networks of torchvision, timm and others at real sizes, by both of torch's exporters"""
+    done = subprocess.run([sys.executable, BENCH / "models/export.py", folder, "--family",
+                           "full_size"], stdout=sys.stderr)
+    if done.returncode not in (0, EXIT_SKIPPED):
+        done.check_returncode()
+    for path in sorted(folder.glob("*.onnx")):
+        # An exporter that was stopped leaves a model without its inputs.
+        if path.with_suffix(".in.npz").exists():
+            yield path, None
+
+
 def tflite(folder):
     """CNNs of Keras at real sizes as .tflite, float32 and int8; LiteRT is their peer"""
     applications = ("ResNet50", "MobileNetV2", "MobileNetV3Large", "EfficientNetB0", "DenseNet121",
@@ -85,6 +98,7 @@ LISTS = {
     "light": light,
     "exported": exported,
     "tflite": tflite,
+    "torch": torch,
     "networks": described(made_by("make_networks.py"), "CNNs and transformers at real sizes"),
     "quantized": described(made_by("make_networks.py", "--quantized"),
                            "the same, quantized by ONNX Runtime"),
