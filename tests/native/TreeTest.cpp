@@ -215,6 +215,22 @@ TEST(TreeTest, LeavesAreBitsOfMasks) {
   expectExact(Forest({.trees = 20}, 1).on("77x3xf32"));
 }
 
+// Masks of two words, of which nodes clear leaves of the first, the second and both; and any number
+// of rows in the last group.
+TEST(TreeTest, MasksMayHaveTwoWords) {
+  bool hasMasks = resolveTarget("host")->has(Isa::Avx512);
+  for (uint8_t test : {3, 12}) {
+    Forest forest({.trees = 7, .test = test, .mixed = true}, test);
+    for (int levels : {31, 32, 33, 47, 62, 63})
+      forest.growChain(levels, kFeatures);
+    Graph graph = forest.on("?x3xf32");
+    for (int64_t rows : {100, 64, 79, 80, 81, 95}) {
+      std::string kernel = expectSameWithNaN(graph, rows).at(0);
+      EXPECT_EQ(kernel == "tree_masks64", hasMasks) << rows;
+    }
+  }
+}
+
 TEST(TreeTest, MasksAreForFewLeaves) {
   std::vector<uint8_t> tests(70, 3);
   std::vector<int32_t> nodes, roots = {0}, leaves(72);

@@ -77,6 +77,24 @@ static bool isFirstUnordered(uint8_t test) {
   return normalizedTest(test) & reference::kTreeUnordered;
 }
 
+/// What a node clears of a word.
+static uint32_t wordOf(uint64_t mask, int64_t word) {
+  return static_cast<uint32_t>(mask >> (word * TreeMasks::kWordBits));
+}
+static bool clearsIn(const MaskedTree::Node &node, int64_t word) {
+  return wordOf(node.mask, word) != ~uint32_t{0};
+}
+
+/// The nodes of a word of which no number takes the first way, or the second.
+template <typename Visit>
+static void visitNodes(const MaskedTree &tree, const Trees &trees, int64_t word, bool unordered,
+                       Visit visit) {
+  for (const MaskedTree::Node &node : tree.nodes)
+    if (clearsIn(node, word) &&
+        isFirstUnordered(trees.tests[static_cast<size_t>(node.number)]) == unordered)
+      visit(node);
+}
+
 std::optional<TreeMasks> TreeMasks::of(const Trees &trees) {
   auto ordered = [](uint8_t test) { return normalizedTest(test) & ~reference::kTreeUnordered; };
   if (trees.tests.empty())
@@ -91,18 +109,23 @@ std::optional<TreeMasks> TreeMasks::of(const Trees &trees) {
     // A way that leads back would go on until there are too many nodes.
     if (!trees.isPlace(root) || !tree.visit(root))
       return std::nullopt;
-    if (tree.leaves.size() > 32)
+    if (tree.leaves.size() > kWordBits)
       masks.leaves = kMostLeaves;
-    int64_t kinds[2] = {};
-    for (const MaskedTree::Node &node : tree.nodes)
-      ++kinds[isFirstUnordered(trees.tests[static_cast<size_t>(node.number)])];
-    for (int64_t count : kinds)
-      masks.nodes += ceilDiv(count, int64_t{2}) * 2;
+    for (int64_t word = 0; word < kMostLeaves / kWordBits; ++word)
+      for (bool unordered : {false, true}) {
+        int64_t count = 0;
+        visitNodes(tree, trees, word, unordered, [&](const MaskedTree::Node &) { ++count; });
+        masks.nodes += ceilDiv(count, int64_t{2}) * 2;
+      }
   }
   return masks;
 }
 
-int64_t TreeMasks::nodesAt() const { return ceilDiv((2 * trees + 1) * 4, kNodeBytes) * kNodeBytes; }
+int64_t TreeMasks::weightsAt() const {
+  // Of vectors.
+  constexpr int64_t kAlignment = 64;
+  return ceilDiv(nodesAt() + nodes * kNodeBytes, kAlignment) * kAlignment;
+}
 
 Expected<Tensor> native::packTreeMasks(const Trees &trees, const Tensor &thresholds,
                                        const Tensor &weights) {
@@ -117,8 +140,8 @@ Expected<Tensor> native::packTreeMasks(const Trees &trees, const Tensor &thresho
     std::memcpy(bytes + offset, &value, sizeof(value));
   };
   MaskedTree tree(trees);
-  int64_t node = 0;
-  auto putNode = [&](float threshold, int32_t feature, uint64_t mask) {
+  int64_t node = 0, kind = 0;
+  auto putNode = [&](float threshold, int32_t feature, uint32_t mask) {
     int64_t at = masks->nodesAt() + node++ * TreeMasks::kNodeBytes;
     put(at, threshold);
     put(at + 4, static_cast<int32_t>(feature * TreeMasks::kRows));
@@ -126,19 +149,20 @@ Expected<Tensor> native::packTreeMasks(const Trees &trees, const Tensor &thresho
   };
   for (int64_t i = 0; i < masks->trees; ++i) {
     tree.visit(trees.roots[static_cast<size_t>(i)]);
-    for (bool unordered : {false, true}) {
-      put((2 * i + unordered) * 4, static_cast<int32_t>(node));
-      for (const MaskedTree::Node &each : tree.nodes)
-        if (auto n = static_cast<size_t>(each.number);
-            isFirstUnordered(trees.tests[n]) == unordered)
-          putNode(thresholds.data<float>()[n], trees.nodes[3 * n], each.mask);
-      if (node % 2 != 0)
-        putNode(0, 0, ~uint64_t{0});
-    }
+    for (int64_t word = 0; word < masks->words(); ++word)
+      for (bool unordered : {false, true}) {
+        put(kind++ * 4, static_cast<int32_t>(node));
+        visitNodes(tree, trees, word, unordered, [&](const MaskedTree::Node &each) {
+          auto n = static_cast<size_t>(each.number);
+          putNode(thresholds.data<float>()[n], trees.nodes[3 * n], wordOf(each.mask, word));
+        });
+        if (node % 2 != 0)
+          putNode(0, 0, ~uint32_t{0});
+      }
     for (size_t leaf = 0; leaf < tree.leaves.size(); ++leaf)
       put(masks->weightsAt() + (i * masks->leaves + static_cast<int64_t>(leaf)) * 4,
           weights.data<float>()[tree.leaves[leaf]]);
   }
-  put(masks->trees * 8, static_cast<int32_t>(node));
+  put(kind * 4, static_cast<int32_t>(node));
   return block;
 }

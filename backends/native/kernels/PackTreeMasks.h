@@ -5,12 +5,13 @@
 // masks whose nodes a row would send there, the lowest bit that all have is the row's leaf: what is
 // before it lies on a first way that was not taken, and on its own path nothing clears it.
 //
-// The order of the nodes decides nothing: those of a tree with which no number takes the second way
-// come first, then the others.
+// The order of the nodes decides nothing. Masks are cut into words of 32 bits, and so are the
+// nodes: those of a word that clear something of it, by which no number takes the second way, come
+// first, then the others. What clears leaves of two words is there twice.
 //
-// One block of bytes: int32 where both kinds of each tree's nodes begin, and where the last ones
-// end; from `nodesAt` on the nodes, of 16 bytes: threshold, the place of the feature among copied
-// rows, mask; from `weightsAt` on `leaves` weights for each tree.
+// One block of bytes: int32 where both kinds of the nodes of each word of each tree begin, and
+// where the last ones end; from `nodesAt` on the nodes, of 12 bytes: threshold, the place of the
+// feature among copied rows, mask; from `weightsAt` on `leaves` weights for each tree.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
@@ -28,10 +29,10 @@ struct TreeMasks {
   /// Bits of a mask, for the tree with most leaves: 32 or 64.
   int64_t leaves = 32;
   int64_t trees = 0;
-  /// Those of all trees, in whole pairs: a node may be one that clears nothing.
+  /// Those of all words of all trees, in whole pairs: a node may be one that clears nothing.
   int64_t nodes = 0;
 
-  static constexpr int64_t kNodeBytes = 16;
+  static constexpr int64_t kNodeBytes = 12, kWordBits = 32;
   /// Rows that are computed together; features of one number are as many neighbours.
   static constexpr int64_t kRows = 32;
 
@@ -39,8 +40,9 @@ struct TreeMasks {
   /// tests differ.
   static std::optional<TreeMasks> of(const reference::Trees &trees);
 
-  int64_t nodesAt() const;
-  int64_t weightsAt() const { return nodesAt() + nodes * kNodeBytes; }
+  int64_t words() const { return leaves / kWordBits; }
+  int64_t nodesAt() const { return (2 * words() * trees + 1) * 4; }
+  int64_t weightsAt() const;
   int64_t bytes() const { return weightsAt() + trees * leaves * 4; }
 };
 

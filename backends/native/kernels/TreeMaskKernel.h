@@ -13,6 +13,7 @@ struct TreeMaskSpec {
   /// TreeMasks::test and leaves.
   int test = 0;
   int64_t leaves = 32;
+  int64_t words() const { return leaves / TreeMasks::kWordBits; }
 
   static constexpr std::string_view kFamily = "tree_masks";
   QUERN_FIELDS(test, leaves)

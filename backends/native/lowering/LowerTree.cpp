@@ -205,13 +205,18 @@ static std::optional<Reason> refuseMasks(Operation *op, const LoweringContext &c
   return std::nullopt;
 }
 
-/// Of 32 rows at once, whether there are as many or not.
+/// Of 32 rows at once, whether there are as many or not; of 16 at the end, where that is enough.
 static double costMasks(Operation *op, const LoweringContext &context) {
   Forest forest;
   if (read(cast<nn::TreeEnsembleOp>(op), context, forest) || !forest.masks)
     return 0;
-  double ofNode = forest.masks->leaves == 32 ? 2.5 : 4, ofTree = 60;
-  double groups = static_cast<double>(ceilDiv(forest.problem.rows, TreeMasks::kRows));
+  double ofNode = 2.6, ofTree = forest.masks->leaves == 32 ? 25 : 45;
+  constexpr double kHalf = 0.8;
+  int64_t rows = forest.problem.rows, rest = rows % TreeMasks::kRows;
+  double groups =
+      static_cast<double>(rows / TreeMasks::kRows) + (rest == 0                      ? 0
+                                                      : rest <= TreeMasks::kRows / 2 ? kHalf
+                                                                                     : 1);
   double cycles = ofNode * static_cast<double>(forest.masks->nodes) +
                   ofTree * static_cast<double>(forest.masks->trees) +
                   1.5 * static_cast<double>(TreeMasks::kRows * forest.problem.usedFeatures);
