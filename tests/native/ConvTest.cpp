@@ -421,7 +421,7 @@ TEST(ConvTest, StepsDoNotGrowWithTheBatch) {
 
 // The last images are fewer than those of the steps before.
 TEST(ConvTest, ImagesInParts) {
-  ConvCase c{{7, 8, 40, 40}, 6, {3, 3}, {}, {}, {1, 1, 1, 1}, 2};
+  ConvCase c{{7, 8, 40, 80}, 6, {3, 3}, {1, 2}, {}, {1, 1, 1, 1}, 2};
   c.constantWeights = false;
   Graph graph;
   graph.output(addConv(graph, c), describe(c));

@@ -7,6 +7,7 @@
 #include "backends/native/kernels/DotKernel.h"
 #include "backends/native/kernels/GridSampleKernel.h"
 #include "backends/native/kernels/IndexedKernels.h"
+#include "backends/native/kernels/LineConvKernel.h"
 #include "backends/native/kernels/MaxPlaceKernel.h"
 #include "backends/native/kernels/MoveKernels.h"
 #include "backends/native/kernels/NormalizationKernels.h"
@@ -80,10 +81,10 @@ private:
 template <typename Spec> class KernelKeyTest : public testing::Test {};
 using Specs =
     testing::Types<ArgSpec, AttentionSpec, CopySpec, CumulateSpec, DotSpec, GridSampleSpec,
-                   IndexedSpec, InstanceNormSpec, LayerNormSpec, LrnSpec, MapSpec, MaxPlaceSpec,
-                   PackColumnsSpec, PadHaloSpec, PoolSpec, RangeSpec, RecurrentSpec, ReduceSpec,
-                   ResampleSpec, RoiAlignSpec, SoftmaxSpec, TopKSpec, TransposeSpec, TreeSpec,
-                   UnfoldSpec, WindowSumSpec, TiledDotSpec>;
+                   IndexedSpec, InstanceNormSpec, LayerNormSpec, LineConvSpec, LrnSpec, MapSpec,
+                   MaxPlaceSpec, PackColumnsSpec, PadHaloSpec, PoolSpec, RangeSpec, RecurrentSpec,
+                   ReduceSpec, ResampleSpec, RoiAlignSpec, SoftmaxSpec, TopKSpec, TransposeSpec,
+                   TreeSpec, UnfoldSpec, WindowSumSpec, TiledDotSpec>;
 TYPED_TEST_SUITE(KernelKeyTest, Specs);
 
 /// Gives every list and optional of a spec something.

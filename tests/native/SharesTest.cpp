@@ -51,7 +51,8 @@ TEST(SharesTest, ConvolutionInParts) {
   Graph graph;
   graph.output(graph.op("nn.conv",
                         {graph.input("5x64x64x64xf32"), graph.weight("8x64x3x3xf32"), graph.none()},
-                        kWindow));
+                        "strides = array<i64: 1, 2>, dilations = array<i64: 1, 1>, "
+                        "pads = array<i64: 1, 1, 1, 1>, group = 1"));
   std::vector<double> shares = sharesOf(graph);
   ASSERT_GE(shares.size(), 4u) << "images are too small to be cut";
   ASSERT_EQ(shares.size() % 2, 0u);

@@ -68,12 +68,13 @@ protected:
 };
 
 /// A convolution of plain images with weights that are no constants.
-Graph plainConv(const std::string &kernel) {
+Graph plainConv(const std::string &kernel, int64_t step = 1) {
   Graph graph;
   graph.output(graph.op(
       "nn.conv", {graph.input("2x3x6x6xf32"), graph.input("5x3x" + kernel + "xf32"), graph.none()},
-      "strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, "
-      "group = 1 : i64"));
+      fmt::format("strides = array<i64: 1, {}>, dilations = array<i64: 1, 1>, pads = array<i64: 0, "
+                  "0, 0, 0>, group = 1 : i64",
+                  step)));
   return graph;
 }
 
@@ -161,7 +162,8 @@ TEST_F(WayTest, KeysTellProblemsApart) {
 
 TEST_F(WayTest, Convolution) {
   EXPECT_EQ(chosen(parse(plainConv("1x1"), "nn.conv")), "pointwise");
-  EXPECT_EQ(chosen(parse(plainConv("3x3"), "nn.conv")), "unfolded");
+  EXPECT_EQ(chosen(parse(plainConv("3x3"), "nn.conv")), "lines");
+  EXPECT_EQ(chosen(parse(plainConv("3x3", 2), "nn.conv")), "unfolded");
 }
 
 /// A convolution of 3 x 3 on blocks of 4 channels.

@@ -9,6 +9,7 @@
 #include "backends/native/kernels/CopyKernels.h"
 #include "backends/native/kernels/DepthwiseKernel.h"
 #include "backends/native/kernels/IndexedKernels.h"
+#include "backends/native/kernels/LineConvKernel.h"
 #include "backends/native/kernels/MoveKernels.h"
 #include "backends/native/kernels/NormalizationKernels.h"
 #include "backends/native/kernels/PoolKernel.h"
@@ -213,6 +214,27 @@ static StepEstimate estimateDepthwise(const DepthwiseSpec &spec, const Pass &pas
                  0.55);
 }
 
+static StepEstimate estimateLineConv(const LineConvSpec &spec, const Pass &pass) {
+  auto dims = dimsOf<LineConvDims>(pass.step);
+  double planes = pass.tasks() / double(dims.parts), taps = double(dims.rows * spec.columns);
+  double tilesOfPlane = double(dims.outputHeight * dims.columnTiles);
+  constexpr double kOfTile = 12, kOfChannel = 4, kOfRow = 3, kOfVector = 0.6, kOfCopied = 2,
+                   kOfLine = 20;
+  auto ofTile = [&](int64_t outputs) {
+    double sums = double(outputs * spec.vectors);
+    double channel = taps * cyclesOfLineTap(outputs, spec.vectors, pass.rates) + kOfChannel +
+                     (spec.rows == 0 ? double(dims.rows) * kOfRow : 0);
+    return double(dims.channels) * channel + kOfTile +
+           sums * (kOfVector + spec.epilogue.program.cycles());
+  };
+  double tiles = double(dims.tallTiles) * ofTile(spec.outputs);
+  if (spec.hasLower)
+    tiles += double(dims.lowerTiles) * ofTile(spec.outputs - 1);
+  double copied = pass.tasks() * double(dims.channels * dims.copiedLines) *
+                  (pass.vectors(dims.pitch, spec.types.b) * kOfCopied + kOfLine);
+  return pass.of(planes * tilesOfPlane * tiles + copied, 0.6);
+}
+
 static StepEstimate estimateAttention(const AttentionSpec &spec, const Pass &pass) {
   auto dims = dimsOf<AttentionDims>(pass.step);
   double heads = pass.tasks() / double(std::max<int64_t>(dims.chunks, 1));
@@ -288,6 +310,7 @@ StepEstimate native::estimateStep(const LoweredStep &step, const StepCost &probl
       estimateIf<PadHaloSpec, estimatePadHalo>,
       estimateIf<LayerNormSpec, estimateLayerNorm>,
       estimateIf<DepthwiseSpec, estimateDepthwise>,
+      estimateIf<LineConvSpec, estimateLineConv>,
       estimateIf<AttentionSpec, estimateAttention>,
       estimateIf<PoolSpec, estimatePool>,
       estimateIf<UnfoldSpec, estimateUnfold>,

@@ -103,6 +103,8 @@ struct WinogradImage {
 };
 /// The nanoseconds it is expected to take in float32, by the faster of both tiles.
 double costOfWinograd(const WinogradImage &image, const Target &target);
+// LowerLineConv.cpp: along the lines of plain images.
+extern const ConvWay kLineConv;
 // LowerPlainConv.cpp: a product with the image, or with its unfolding.
 extern const ConvWay kPointwiseConv, kUnfoldedConv;
 

@@ -168,7 +168,8 @@ static std::span<const Way> convWays() {
   static constexpr Way ways[] = {
       wayOf<kDepthwiseConv>("depthwise"), wayOf<kBlockedConv>("blocked"),
       wayOf<kWinograd2Conv>("winograd2"), wayOf<kWinograd4Conv>("winograd4"),
-      wayOf<kPointwiseConv>("pointwise"), wayOf<kUnfoldedConv>("unfolded")};
+      wayOf<kPointwiseConv>("pointwise"), wayOf<kLineConv>("lines"),
+      wayOf<kUnfoldedConv>("unfolded")};
   return ways;
 }
 
