@@ -196,6 +196,53 @@ def test_hostile_messages_over_grpc(server):
     assert server.infer(rows(1))[0] == 200
 
 
+def test_numbers_of_a_message_over_grpc(server):
+    pytest.importorskip("tritonclient.grpc", reason="needs tritonclient[all]")
+    import grpc
+    from tritonclient.grpc import service_pb2 as messages, service_pb2_grpc as calls
+    x = rows(2)
+
+    def message(datatype="FP32", **fields):
+        request = messages.ModelInferRequest(model_name="mlp", id="q1", **fields)
+        request.inputs.add(name="x", datatype=datatype).shape.extend(x.shape)
+        return request
+    with grpc.insecure_channel(f"127.0.0.1:{server.grpc}") as channel:
+        stub = calls.GRPCInferenceServiceStub(channel)
+        numbers = message()
+        numbers.inputs[0].contents.fp32_contents.extend(x.reshape(-1).tolist())
+        for request in (numbers, message(raw_input_contents=[x.tobytes()])):
+            found = stub.ModelInfer(request)
+            assert (found.id, found.model_version) == ("q1", "3")
+            np.testing.assert_allclose(
+                np.frombuffer(found.raw_output_contents[0], "f4").reshape(found.outputs[0].shape),
+                quern.compile(mlp())(x), rtol=1e-5, atol=1e-5)
+        both, twice, late = (message(raw_input_contents=[x.tobytes()] * count) for count in (1, 2, 1))
+        both.inputs[0].contents.fp32_contents.append(1)
+        twice.inputs.append(twice.inputs[0])
+        late.parameters["timeout"].int64_param = -1
+        for request, code, text in (
+                (message(), "INVALID_ARGUMENT", "its data 0"),
+                (message("FP16"), "INVALID_ARGUMENT", "FP16 comes in raw_input_contents only"),
+                (message(raw_input_contents=[b"", b""]), "INVALID_ARGUMENT",
+                 "1 inputs and 2 raw_input_contents"),
+                (both, "INVALID_ARGUMENT", "'x' has contents and raw_input_contents"),
+                (twice, "INVALID_ARGUMENT", "'x' is given twice"),
+                (late, "INVALID_ARGUMENT", "'timeout' is no integer"),
+                (messages.ModelInferRequest(model_name="none"), "NOT_FOUND", "no model 'none'")):
+            with pytest.raises(grpc.RpcError) as error:
+                stub.ModelInfer(request)
+            assert error.value.code().name == code and text in error.value.details()
+
+
+def test_lines_for_requests_are_there_when_they_are_asked_for(tmp_path):
+    put(tmp_path, "mlp", 1, mlp())
+    for options, count in (((), 0), (("--access-log",), 1)):
+        server = Server(tmp_path, *options)
+        assert server.infer(rows(1))[0] == 200
+        server.stop()
+        assert sum("POST /v2/models/mlp/infer" in line for line in server.lines) == count
+
+
 def test_a_client_that_goes_away_ends_its_run_and_others_go_on(tmp_path):
     put(tmp_path, "slow", 1, long_loop(), batching="off")
     put(tmp_path, "mlp", 1, mlp())

@@ -7,6 +7,7 @@ what does not fit is refused at once.
 from __future__ import annotations
 
 import concurrent.futures
+import logging
 import threading
 import time
 from collections import Counter, deque
@@ -16,30 +17,71 @@ from .. import _quern
 from ..errors import CancelledError, QuernError, ResourceLimitError
 from .errors import DeadlineError, OverloadedError, StoppingError
 
+log = logging.getLogger("quern.serving")
+
+# Of all requests: it is held for a few instructions, and one for each would be made each time.
+_ending = threading.Lock()
+
 
 class Request:
-    """Inputs on their way through a batcher; `future` has the outputs in the end."""
+    """Inputs on their way through a batcher, and in the end `outputs` or an `error`. It refers to
+    nothing that refers to it once it has ended: memory comes back without the garbage collector,
+    which would stop all requests for as long as it looks."""
 
     def __init__(self, inputs: Sequence[Any], rows: int, key: Hashable,
                  deadline: Optional[float] = None) -> None:
         """`key`: requests with the same one may share a run, unless it is None. `deadline`: of
         time.monotonic()."""
         self.inputs, self.rows, self.key, self.deadline = inputs, rows, key, deadline
-        self.future: concurrent.futures.Future[list[Any]] = concurrent.futures.Future()
+        self.ended = False
+        self.outputs: list[Any] = []
+        self.error: Optional[BaseException] = None
         self.arrived = time.monotonic()
         self.waited = 0.0
         self.span: Any = None
+        self._calls: list[Callable[[Request], None]] = []
         self._batch: Optional[Batch] = None
 
     def finish(self, outputs: Optional[list[Any]], error: Optional[BaseException] = None) -> None:
         """Once: whoever comes later, as a client that has gone away, changes nothing."""
-        try:
-            if error is None:
-                self.future.set_result(outputs or [])
-            else:
-                self.future.set_exception(error)
-        except concurrent.futures.InvalidStateError:
-            pass
+        with _ending:
+            if self.ended:
+                return
+            self.outputs, self.error, self.ended = outputs or [], error, True
+            calls, self._calls, self._batch = self._calls, [], None
+        for call in calls:
+            try:
+                call(self)
+            except Exception:  # the thread has others to answer
+                log.exception("a request has ended, and who was to be told could not be")
+
+    def when_ended(self, call: Callable[[Request], None]) -> None:
+        """In the thread that ends it, or at once."""
+        with _ending:
+            if not self.ended:
+                self._calls.append(call)
+                return
+        call(self)
+
+    def result(self) -> list[Any]:
+        """Of a request that has ended."""
+        if self.error is not None:
+            raise self.error
+        return self.outputs
+
+    def future(self) -> concurrent.futures.Future[list[Any]]:
+        made: concurrent.futures.Future[list[Any]] = concurrent.futures.Future()
+
+        def pass_on(request: Request) -> None:
+            try:
+                if request.error is None:
+                    made.set_result(request.outputs)
+                else:
+                    made.set_exception(request.error)
+            except concurrent.futures.InvalidStateError:  # it was cancelled
+                pass
+        self.when_ended(pass_on)
+        return made
 
 
 class Batch:
@@ -102,10 +144,13 @@ class Batcher:
     def cancel(self, request: Request) -> None:
         """Takes it out of the queue, or out of the run, which ends when it was the last one."""
         with self._changed:
-            if request._batch is not None:
-                request._batch.waiting -= not request.future.done()
-                if request._batch.waiting <= 0:
-                    request._batch.cancellation.cancel()
+            batch = request._batch
+            if request.ended:
+                return
+            if batch is not None:
+                batch.waiting -= 1
+                if batch.waiting <= 0:
+                    batch.cancellation.cancel()
             else:
                 try:
                     self._waiting.remove(request)
@@ -218,7 +263,7 @@ class Batcher:
                 request.finish(None, error)
                 continue
             with self._changed:
-                if request.future.done():
+                if request.ended:
                     continue
-                request._batch = Batch([request])
-            self._answer(request._batch)
+                batch = request._batch = Batch([request])
+            self._answer(batch)

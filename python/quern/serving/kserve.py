@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import gc
 import logging
 import signal
 import sys
@@ -17,7 +18,8 @@ from .errors import answer_for, message_of
 from .protocol import (InferenceRequest, bytes_of, datatype_of, from_bytes, from_numbers,
                        metadata_of, seconds_of)
 from .rest import Endpoints
-from .service import Service, Ticket, answered
+from .service import Service, Ticket
+from .waiting import answered
 
 log = logging.getLogger("quern.serving")
 
@@ -59,10 +61,9 @@ def _registry(kserve: Any, service: Service, control: bool) -> Any:
             return metadata_of(self.name, [], service.repository.get(self.name).compiled)
 
         async def __call__(self, body: Any, headers: Any = None, verb: Any = None) -> Any:
-            if not isinstance(body, kserve.InferRequest):
-                raise kserve.errors.InvalidInput("wanted a request of the Open Inference Protocol: "
-                                                 f"POST /v2/models/{self.name}/infer")
-            return await _infer_grpc(service, self.name, body, headers or {}), {}
+            """What is asked by other ways than inference, which does not come here."""
+            raise kserve.errors.InvalidInput("wanted a request of the Open Inference Protocol: "
+                                             f"POST /v2/models/{self.name}/infer")
 
     class Registry(kserve.ModelRepository):  # type: ignore[misc,name-defined]
         def get_model(self, name: str) -> Any:
@@ -89,29 +90,37 @@ def _registry(kserve: Any, service: Service, control: bool) -> Any:
     return Registry()
 
 
-async def _infer_grpc(service: Service, name: str, body: Any, headers: Mapping[str, str]) -> Any:
-    """Of a request that KServe has read."""
+def _servicer(service: Service, data_plane: Any, extension: Any) -> Any:
+    """KServe's, which makes objects of its own of a request; inference comes from the message."""
+    from kserve.protocol.grpc.servicer import InferenceServicer
+
+    class Servicer(InferenceServicer):  # type: ignore[misc]
+        async def ModelInfer(self, request: Any, context: Any) -> Any:
+            return await _infer_grpc(service, request, context.invocation_metadata())
+    return Servicer(data_plane, extension)
+
+
+async def _infer_grpc(service: Service, message: Any, metadata: Any) -> Any:
     from grpc import StatusCode
     from grpc_interceptor.exceptions import GrpcException
-    size = sum(len(tensor._raw_data) if tensor._raw_data is not None else 0 for tensor in body.inputs)
-    held = 0
+    name = message.model_name
+    size = sum(map(len, message.raw_input_contents))
+    held, reached = 0, False  # `reached`: the service, which counts what it refuses
     try:
         service.budget.take(size)
         held = size
-        request = InferenceRequest(
-            {tensor.name: _grpc_array(tensor, service.limits) for tensor in body.inputs},
-            [output.name for output in body.request_outputs or ()] or None, True, body.id or "",
-            seconds_of({key: value.int64_param for key, value in (body.parameters or {}).items()
-                        if key == "timeout"}))
-        if len(request.inputs) != len(body.inputs):
-            raise InvalidInputError("an input is given twice")
-        ticket = service.submit(name, request.inputs, version=body.model_version or "",
-                                outputs=request.outputs, seconds=request.seconds, headers=headers)
+        request = _grpc_request(message, service.limits)
+        reached = True
+        ticket = service.submit(name, request.inputs, version=message.model_version,
+                                outputs=request.outputs, seconds=request.seconds,
+                                headers=dict(metadata or ()))
         results = await answered(ticket)
         return _grpc_response(name, ticket, request, results)
     except asyncio.CancelledError:
         raise
     except Exception as error:
+        if not reached:
+            service.count_refusal(name, error)
         _, code, _ = answer_for(error)
         raise GrpcException(status_code=getattr(StatusCode, code), details=message_of(error)
                             ) from None
@@ -119,10 +128,38 @@ async def _infer_grpc(service: Service, name: str, body: Any, headers: Mapping[s
         service.budget.give(held)
 
 
-def _grpc_array(tensor: Any, limits: Any) -> Any:
-    if tensor._raw_data is not None:
-        return from_bytes(tensor.name, tensor.datatype, tensor.shape, tensor._raw_data, limits)
-    return from_numbers(tensor.name, tensor.datatype, tensor.shape, list(tensor.data or ()), limits)
+# Where a message has the numbers of a tensor that come without bytes.
+_CONTENTS = {"BOOL": "bool_contents", "INT8": "int_contents", "INT16": "int_contents",
+             "INT32": "int_contents", "INT64": "int64_contents", "UINT8": "uint_contents",
+             "UINT16": "uint_contents", "UINT32": "uint_contents", "UINT64": "uint64_contents",
+             "FP32": "fp32_contents", "FP64": "fp64_contents", "BYTES": "bytes_contents"}
+
+
+def _grpc_request(message: Any, limits: Any) -> InferenceRequest:
+    raw = message.raw_input_contents
+    if raw and len(raw) != len(message.inputs):
+        raise InvalidInputError(f"the request has {len(message.inputs)} inputs and "
+                                f"{len(raw)} raw_input_contents")
+    inputs = {}
+    for i, tensor in enumerate(message.inputs):
+        name, shape = tensor.name, list(tensor.shape)
+        if name in inputs:
+            raise InvalidInputError(f"input '{name:.128}' is given twice")
+        if raw and tensor.HasField("contents"):
+            raise InvalidInputError(f"input '{name:.128}' has contents and raw_input_contents")
+        inputs[name] = from_bytes(name, tensor.datatype, shape, raw[i], limits) if raw else (
+            from_numbers(name, tensor.datatype, shape, _numbers(tensor), limits))
+    timeout = message.parameters["timeout"].int64_param if "timeout" in message.parameters else None
+    return InferenceRequest(inputs, [output.name for output in message.outputs] or None, True,
+                            message.id, seconds_of({"timeout": timeout}))
+
+
+def _numbers(tensor: Any) -> list[Any]:
+    field = _CONTENTS.get(tensor.datatype)
+    if field is None:
+        raise InvalidInputError(f"input '{tensor.name:.128}': {tensor.datatype:.40} comes in "
+                                "raw_input_contents only")
+    return list(getattr(tensor.contents, field))
 
 
 def _grpc_response(name: str, ticket: Ticket, request: InferenceRequest, results: Any) -> Any:
@@ -145,8 +182,8 @@ def serve(service: Service, address: Address = Address(), *, control: bool = Fal
 
     class Rest(RESTServer):  # type: ignore[misc]
         def _add_middlewares(self, app: Any) -> None:
-            """Ours alone: it comes before the routes."""
-            app.add_middleware(Endpoints, service=service)
+            """None, and ours before all that FastAPI does for each request."""
+            self.config.app = Endpoints(app, service)
 
     class Grpc(GRPCServer):  # type: ignore[misc]
         """KServe's, with bounds."""
@@ -155,14 +192,14 @@ def serve(service: Service, address: Address = Address(), *, control: bool = Fal
             from grpc import aio
             from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc as calls
             from kserve.protocol.grpc.interceptors import ExceptionToStatusInterceptor
-            from kserve.protocol.grpc.servicer import InferenceServicer
             self._server = aio.server(
                 interceptors=(ExceptionToStatusInterceptor(),),
                 maximum_concurrent_rpcs=service.limits.queue + 64,
                 options=[("grpc.max_send_message_length", -1),
                          ("grpc.max_receive_message_length", service.limits.request_bytes)])
             calls.add_GRPCInferenceServiceServicer_to_server(
-                InferenceServicer(self._data_plane, self._model_repository_extension), self._server)
+                _servicer(service, self._data_plane, self._model_repository_extension),
+                self._server)
             try:
                 self._server.add_insecure_port(f"{address.host}:{address.grpc_port}")
             except RuntimeError:
@@ -177,12 +214,17 @@ def serve(service: Service, address: Address = Address(), *, control: bool = Fal
     for name in ("kserve", "kserve.trace"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-    logging.getLogger("uvicorn.access").setLevel(logging.INFO if access_log else logging.WARNING)
+    access = logging.getLogger("uvicorn.access")
+    access.setLevel(logging.INFO)
+    if not access_log:  # without handlers uvicorn does not make the lines
+        access.handlers.clear()
+        access.propagate = False
     common = (server.dataplane, server.model_repository_extension)
     grpc = Grpc(address.grpc_port, *common, kwargs={}, grace_period=drain_seconds)
     rest = Rest("kserve.model_server:app", *common, address.http_port,
                 grace_period=int(drain_seconds))
     rest.config.host = address.host
+    rest.config.proxy_headers = access_log  # whose lines alone say where a request came from
     _run_loop(service, rest, grpc, drain_seconds, on_ready)
 
 
@@ -208,6 +250,10 @@ def _run_loop(service: Service, rest: Any, grpc: Any, drain_seconds: float,
         if calls.done():  # it could not listen
             rest._server.should_exit = True
         elif not pages.done():
+            # What has been imported stays: to look through it for garbage would stop all requests
+            # for a tenth of a second, some times each second.
+            gc.collect()
+            gc.freeze()
             on_ready()
         try:
             await pages

@@ -35,6 +35,8 @@ class Metrics:
 
     def __init__(self, registry: Any = None) -> None:
         self._series: dict[str, Any] = {}
+        # By the name of a row and labels: finding a series takes longer than counting in it.
+        self._found: dict[tuple[str, ...], Any] = {}
         if prometheus_client is None:
             return
         registry = prometheus_client.CollectorRegistry() if registry is None else registry
@@ -51,7 +53,10 @@ class Metrics:
         def of(*labels: str) -> Any:
             if series is None:
                 return _NOTHING
-            return series.labels(*labels) if labels else series
+            found = self._found.get((name, *labels))
+            if found is None:
+                found = self._found[name, *labels] = series.labels(*labels) if labels else series
+            return found
         self.__dict__[name] = of
         return of
 
@@ -59,6 +64,7 @@ class Metrics:
         """The gauges of a model that is no longer there."""
         for name in ("queue_length", "load_seconds"):
             if name in self._series:
+                self._found.pop((name, model), None)
                 try:
                     self._series[name].remove(model)
                 except KeyError:

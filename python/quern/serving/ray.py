@@ -16,8 +16,9 @@ from ..errors import UnsupportedError
 from .limits import Limits
 from .metrics import shared_metrics
 from .rest import Endpoints, not_found
-from .service import Service, answered
+from .service import Service
 from .settings import Settings
+from .waiting import answered
 
 # A replica is a process of its own, and has one.
 _service: Optional[Service] = None

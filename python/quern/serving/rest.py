@@ -13,7 +13,8 @@ from ..errors import CancelledError, InvalidInputError
 from .errors import DeadlineError, UnknownModelError, answer_for, message_of
 from .limits import JSON_GROWTH
 from .protocol import decode_request, encode_response, metadata_of
-from .service import Service, Ticket
+from .service import Service
+from .waiting import answered
 
 Scope = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Any]]
@@ -85,7 +86,7 @@ class Endpoints:
                 ticket = self._service.submit(name, request.inputs, version=version,
                                               outputs=request.outputs, seconds=request.seconds,
                                               headers=body.headers)
-                results = await _answered_or_gone(ticket, receive)
+                results = await answered(ticket, lambda: _gone(receive))
                 head, binary = encode_response(name, ticket.served.version, request,
                                                ticket.chosen(results))
             except Exception as error:
@@ -192,45 +193,19 @@ async def _within(seconds: float, work: Awaitable[Any]) -> Any:
         timer.cancel()
 
 
-async def _answered_or_gone(ticket: Ticket, receive: Receive) -> Any:
-    """The results; CancelledError, which nobody will read, when the client goes away first."""
-    loop = asyncio.get_running_loop()
-    over = loop.create_future()
-
-    def wake(*_: Any) -> None:
-        if not over.done():
-            over.set_result(None)
-    gone = loop.create_task(_gone(receive))
-    gone.add_done_callback(wake)
-    ticket.future.add_done_callback(lambda _: loop.call_soon_threadsafe(wake))
-    try:
-        await over
-        if not ticket.future.done():
-            raise CancelledError("the client has gone away")
-        return ticket.future.result()
-    except (asyncio.CancelledError, CancelledError):
-        ticket.cancel()
-        raise
-    finally:
-        gone.cancel()
-
-
 async def _gone(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
 async def _send_parts(send: Send, head: bytes, binary: Any) -> None:
-    size = len(head) + sum(map(len, binary))
-    headers = [(b"content-length", str(size).encode()),
+    content = b"".join((head, *binary)) if binary else head
+    headers = [(b"content-length", str(len(content)).encode()),
                (b"content-type", b"application/octet-stream" if binary else b"application/json")]
     if binary:
         headers.append((_HEADER_LENGTH.encode(), str(len(head)).encode()))
     await send({"type": "http.response.start", "status": 200, "headers": headers})
-    for part in binary:
-        await send({"type": "http.response.body", "body": bytes(head), "more_body": True})
-        head = part
-    await send({"type": "http.response.body", "body": bytes(head)})
+    await send({"type": "http.response.body", "body": content})
 
 
 async def _send_error(send: Send, error: BaseException, close: bool = False) -> None:

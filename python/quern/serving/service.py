@@ -1,14 +1,13 @@
 """Models of a folder, and what becomes of a request: the core that all servers have in common."""
 from __future__ import annotations
 
-import asyncio
 import concurrent.futures
+import functools
 import logging
 import os
 import time
 from typing import Any, Mapping, Optional, Sequence, Union
 
-from ..errors import CancelledError
 from .batching import Request
 from .errors import StoppingError, answer_for
 from .limits import Budget, Limits
@@ -25,11 +24,14 @@ class Ticket:
     """A request under way: `future` has the outputs that were asked for, `cancel` ends it."""
 
     def __init__(self, served: ServedVersion, request: Request, outputs: Sequence[int]) -> None:
-        self.served, self._request, self._outputs = served, request, outputs
-        self.future: concurrent.futures.Future[list[Any]] = request.future
+        self.served, self.request, self._outputs = served, request, outputs
+
+    @functools.cached_property
+    def future(self) -> concurrent.futures.Future[list[Any]]:
+        return self.request.future()
 
     def cancel(self) -> None:
-        self.served.cancel(self._request)
+        self.served.cancel(self.request)
 
     def chosen(self, results: Sequence[Any]) -> list[tuple[Any, Any]]:
         """(port, array) of the outputs that were asked for."""
@@ -87,8 +89,7 @@ class Service:
             wanted = served.output_indices(outputs)
             request = served.request(inputs, seconds)
             request.span = begin_request(name, str(served.version), headers)
-            request.future.add_done_callback(
-                lambda future: self._note_end(name, request, future, began))
+            request.when_ended(lambda request: self._note_end(name, request, began))
             try:
                 served.submit(request)
             except StoppingError as error:
@@ -100,8 +101,8 @@ class Service:
                 raise
             return Ticket(served, request, wanted)
 
-    def _note_end(self, name: str, request: Request, future: Any, began: float) -> None:
-        error = CancelledError("cancelled") if future.cancelled() else future.exception()
+    def _note_end(self, name: str, request: Request, began: float) -> None:
+        error = request.error
         if error is not None and answer_for(error)[0] == 500:
             log.error("a request of %s failed", name, exc_info=error)
         self.metrics.requests(name, "ok" if error is None else answer_for(error)[2]).inc()
@@ -124,12 +125,3 @@ class Service:
         """Takes no more requests and answers those that it has; whether all were answered."""
         self._draining = self._stopping = True
         return self.repository.close(seconds)
-
-
-async def answered(ticket: Ticket) -> Any:
-    """The results; when whoever awaits them is cancelled, the request is, too."""
-    try:
-        return await asyncio.wrap_future(ticket.future)
-    except asyncio.CancelledError:
-        ticket.cancel()
-        raise
