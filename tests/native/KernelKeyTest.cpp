@@ -17,6 +17,7 @@
 #include "backends/native/kernels/ReduceKernel.h"
 #include "backends/native/kernels/ResampleKernel.h"
 #include "backends/native/kernels/RoiAlignKernel.h"
+#include "backends/native/kernels/RowDotKernel.h"
 #include "backends/native/kernels/SoftmaxKernel.h"
 #include "backends/native/kernels/TiledDotKernel.h"
 #include "backends/native/kernels/TopKKernel.h"
@@ -83,8 +84,8 @@ using Specs =
     testing::Types<ArgSpec, AttentionSpec, CopySpec, CumulateSpec, DotSpec, GridSampleSpec,
                    IndexedSpec, InstanceNormSpec, LayerNormSpec, LineConvSpec, LrnSpec, MapSpec,
                    MaxPlaceSpec, PackColumnsSpec, PadHaloSpec, PoolSpec, RangeSpec, RecurrentSpec,
-                   ReduceSpec, ResampleSpec, RoiAlignSpec, SoftmaxSpec, TopKSpec, TransposeSpec,
-                   TreeSpec, UnfoldSpec, WindowSumSpec, TiledDotSpec>;
+                   ReduceSpec, ResampleSpec, RoiAlignSpec, RowDotSpec, SoftmaxSpec, TopKSpec,
+                   TransposeSpec, TreeSpec, UnfoldSpec, WindowSumSpec, TiledDotSpec>;
 TYPED_TEST_SUITE(KernelKeyTest, Specs);
 
 /// Gives every list and optional of a spec something.

@@ -198,6 +198,12 @@ TEST_F(WayTest, MatrixProduct) {
   // To pack a small matrix pays for many rows only.
   EXPECT_EQ(chosen(parse(product(60, false), "nn.matmul")), "plain");
   EXPECT_EQ(chosen(parse(product(1200, false), "nn.matmul")), "packed by a step");
+  // A vector is read by lanes along k, where parts of vectors can be loaded.
+  Graph graph;
+  graph.output(graph.op("nn.matmul", {graph.input("60x8xf32"), graph.weight("8x1xf32")}));
+  EXPECT_EQ(chosen(parse(graph, "nn.matmul")), "packed ahead");
+  target = resolveTarget("haswell").take();
+  EXPECT_EQ(chosen(parse(graph, "nn.matmul")), "vector");
 }
 
 TEST_F(WayTest, Reduction) {

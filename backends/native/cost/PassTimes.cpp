@@ -15,6 +15,7 @@
 #include "backends/native/kernels/PoolKernel.h"
 #include "backends/native/kernels/RecurrentKernel.h"
 #include "backends/native/kernels/ReduceKernel.h"
+#include "backends/native/kernels/RowDotKernel.h"
 #include "backends/native/kernels/SoftmaxKernel.h"
 #include "backends/native/kernels/TileUnit.h"
 #include "runtime/values/CeilDiv.h"
@@ -235,6 +236,16 @@ static StepEstimate estimateLineConv(const LineConvSpec &spec, const Pass &pass)
   return pass.of(planes * tilesOfPlane * tiles + copied, 0.6);
 }
 
+static StepEstimate estimateRowDots(const RowDotSpec &spec, const Pass &pass) {
+  auto dims = dimsOf<RowDotDims>(pass.step);
+  // Each row is loaded by whole vectors, of which one begins in a cycle of a unit.
+  constexpr double kOfVector = 1.1, kOfRow = 3, kOfTask = 20;
+  double lanes = double(pass.target.lanes(spec.dtype));
+  double row = pass.vectors(dims.depth, spec.dtype) * kOfVector / pass.rates.productsPerCycle;
+  return pass.of(pass.tasks() * (lanes * (row + kOfRow) + kOfTask + spec.epilogue.program.cycles()),
+                 0.9);
+}
+
 static StepEstimate estimateAttention(const AttentionSpec &spec, const Pass &pass) {
   auto dims = dimsOf<AttentionDims>(pass.step);
   double heads = pass.tasks() / double(std::max<int64_t>(dims.chunks, 1));
@@ -311,6 +322,7 @@ StepEstimate native::estimateStep(const LoweredStep &step, const StepCost &probl
       estimateIf<LayerNormSpec, estimateLayerNorm>,
       estimateIf<DepthwiseSpec, estimateDepthwise>,
       estimateIf<LineConvSpec, estimateLineConv>,
+      estimateIf<RowDotSpec, estimateRowDots>,
       estimateIf<AttentionSpec, estimateAttention>,
       estimateIf<PoolSpec, estimatePool>,
       estimateIf<UnfoldSpec, estimateUnfold>,

@@ -31,6 +31,7 @@ enum class FormOfB {
   PackedAhead,  ///< a constant, packed before the run
   PackedByStep, ///< packed in the run
   Plain,        ///< as it is
+  Vector,       ///< a vector, by lanes along k
 };
 } // namespace
 
@@ -180,19 +181,18 @@ static StepBuffer readPlain(const MatrixProduct &p, DotSpec &spec, DotDims &dims
   return plainB(p);
 }
 
-/// Puts alpha, beta, C and the group's epilogue into `spec`; a reason when an
+/// Puts alpha, beta, C and the group's epilogue into `epilogue`; a reason when an
 /// operand is read in a way without native code.
-static std::optional<Reason> addEpilogue(MatrixProduct &p, DotSpec &spec) {
+static std::optional<Reason> addEpilogue(MatrixProduct &p, EpilogueCode &epilogue) {
   if (p.c) {
     std::optional<OperandAccess> access = accessOf(p.c, p.result, {{0}, {1}}, p.context);
     if (!access)
       return Reason{ReasonCode::Broadcast, "C broadcasts in a way without native code"};
-    spec.epilogue.access.push_back(*access);
+    epilogue.access.push_back(*access);
   }
   for (const Epilogue::Operand &operand : p.epilogue.operands)
-    spec.epilogue.access.push_back(operand.access);
-  spec.epilogue.program = prependScaling(p);
-  spec.tile.types.c = spec.epilogue.resultType();
+    epilogue.access.push_back(operand.access);
+  epilogue.program = prependScaling(p);
   return std::nullopt;
 }
 
@@ -286,24 +286,44 @@ static LoweredStep stepOfTiles(const MatrixProduct &p, DotSpec spec, const DotDi
   return result;
 }
 
-static LoweringResult lowerProduct(MatrixProduct &p, FormOfB form, std::vector<LoweredStep> steps) {
-  if (p.m == 0 || p.n == 0 || p.k == 0 || p.batch == 0)
-    return Reason{ReasonCode::Shape, "an operand is empty"};
-  const LoweringContext &context = p.context;
-  DotSpec spec = makeSpec(p, context.target);
-  LoweredSteps result = std::move(steps);
+/// The step of tiles of sums, and those before it that B needs: a reason when there is no native
+/// code for it.
+static ReasonOr<StepBuffer> lowerTiles(MatrixProduct &p, FormOfB form, LoweredStep &step,
+                                       LoweredSteps &steps) {
+  DotSpec spec = makeSpec(p, p.context.target);
   DotDims dims;
   StepBuffer b = form == FormOfB::PackedAhead    ? packAhead(p, spec, dims)
-                 : form == FormOfB::PackedByStep ? packByStep(p, spec, dims, result)
+                 : form == FormOfB::PackedByStep ? packByStep(p, spec, dims, steps)
                                                  : readPlain(p, spec, dims);
   spec.tile.levels = {
       {DotSpec::kRuntime, p.strideKA == 1 ? spec.tile.group : DotSpec::kRuntime, 2}};
-  if (std::optional<Reason> reason = addEpilogue(p, spec))
+  if (std::optional<Reason> reason = addEpilogue(p, spec.epilogue))
     return *reason;
+  spec.tile.types.c = spec.epilogue.resultType();
   fillDims(p, spec, dims);
+  step = isTiled(p, spec) ? stepOfTiles(p, std::move(spec), dims)
+                          : stepOfVectors(p, std::move(spec), dims);
+  return b;
+}
 
-  LoweredStep step = isTiled(p, spec) ? stepOfTiles(p, std::move(spec), dims)
-                                      : stepOfVectors(p, std::move(spec), dims);
+static LoweringResult lowerProduct(MatrixProduct &p, FormOfB form, std::vector<LoweredStep> steps) {
+  if (p.m == 0 || p.n == 0 || p.k == 0 || p.batch == 0)
+    return Reason{ReasonCode::Shape, "an operand is empty"};
+  LoweredSteps result = std::move(steps);
+  LoweredStep step;
+  StepBuffer b;
+  if (form == FormOfB::Vector) {
+    EpilogueCode epilogue;
+    if (std::optional<Reason> reason = addEpilogue(p, epilogue))
+      return *reason;
+    step = lowerRowDots(p, std::move(epilogue));
+    b = plainB(p);
+  } else {
+    auto tiles = lowerTiles(p, form, step, result);
+    if (!tiles)
+      return tiles.reason();
+    b = tiles.take();
+  }
   step.buffers = {p.repeatedA ? *p.repeatedA : StepBuffer::of(p.a), std::move(b),
                   StepBuffer::of(p.result)};
   if (p.c)
@@ -320,6 +340,8 @@ static LoweringResult lowerProduct(MatrixProduct &p, FormOfB form, std::vector<L
 
 /// Why B cannot be read in this form, if it cannot.
 static std::optional<Reason> refuseForm(const MatrixProduct &p, FormOfB form) {
+  if (form == FormOfB::Vector)
+    return refuseRowDots(p);
   if (form == FormOfB::PackedAhead && (p.repeatedB || !p.context.values.weightOf(p.b)))
     return Reason{ReasonCode::NotConstant, "B is not constant"};
   if (form == FormOfB::Plain && p.strideNB != 1)
@@ -381,6 +403,8 @@ static double costProduct(Operation *op, const LoweringContext &context) {
     return 0; // which is refused
   double bytes = double(context.elementsOf(p.b)) * double(dtypeBytes(p.dtypeB));
   double waiting = context.values.weightOf(p.b) ? nanosecondsForWeights(bytes, context) : 0;
+  if (Form == FormOfB::Vector)
+    return costOfRowDots(p, waiting);
   return estimateProduct(p, Form).nanoseconds(waiting) + nanosecondsForOrder(p, Form);
 }
 
@@ -405,7 +429,8 @@ template <typename Op, FormOfB Form> static constexpr Way wayOf(const char *name
 template <typename Op> static std::span<const Way> productWays() {
   static constexpr Way ways[] = {wayOf<Op, FormOfB::PackedAhead>("packed ahead"),
                                  wayOf<Op, FormOfB::PackedByStep>("packed by a step"),
-                                 wayOf<Op, FormOfB::Plain>("plain")};
+                                 wayOf<Op, FormOfB::Plain>("plain"),
+                                 wayOf<Op, FormOfB::Vector>("vector")};
   return ways;
 }
 

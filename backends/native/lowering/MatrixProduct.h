@@ -2,6 +2,7 @@
 #pragma once
 
 #include "backends/native/kernels/DotEngine.h"
+#include "backends/native/kernels/EpilogueLoads.h"
 #include "backends/native/lowering/Lowering.h"
 #include "ir/NNDialect.h"
 
@@ -38,5 +39,13 @@ struct MatrixProduct {
 /// copy operands.
 std::optional<Reason> resolve(nn::MatMulOp op, MatrixProduct &p, std::vector<LoweredStep> &steps);
 std::optional<Reason> resolve(nn::GemmOp op, MatrixProduct &p, std::vector<LoweredStep> &steps);
+
+// LowerRowDots.cpp: B is a vector, and read as it is, by lanes along k.
+/// Why `p` cannot be computed so, if it cannot.
+std::optional<Reason> refuseRowDots(const MatrixProduct &p);
+/// The nanoseconds it is expected to take in one thread, beside those for moving bytes.
+double costOfRowDots(const MatrixProduct &p, double movingNs);
+/// The step, but for its buffers: A, B, the result and the epilogue's operands.
+LoweredStep lowerRowDots(const MatrixProduct &p, EpilogueCode epilogue);
 
 } // namespace quern::native
