@@ -212,11 +212,10 @@ static double costMasks(Operation *op, const LoweringContext &context) {
     return 0;
   double ofNode = 2.6, ofTree = forest.masks->leaves == 32 ? 25 : 45;
   constexpr double kHalf = 0.8;
-  int64_t rows = forest.problem.rows, rest = rows % TreeMasks::kRows;
-  double groups =
-      static_cast<double>(rows / TreeMasks::kRows) + (rest == 0                      ? 0
-                                                      : rest <= TreeMasks::kRows / 2 ? kHalf
-                                                                                     : 1);
+  int64_t rows = forest.problem.rows, whole = rows / TreeMasks::kRows;
+  int64_t rest = rows % TreeMasks::kRows;
+  double last = rest == 0 ? 0 : rest <= TreeMasks::kRows / 2 ? kHalf : 1;
+  double groups = static_cast<double>(whole) + last;
   double cycles = ofNode * static_cast<double>(forest.masks->nodes) +
                   ofTree * static_cast<double>(forest.masks->trees) +
                   1.5 * static_cast<double>(TreeMasks::kRows * forest.problem.usedFeatures);
