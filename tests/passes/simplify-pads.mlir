@@ -32,9 +32,9 @@ func.func @shared(%x: tensor<1x4x9xf32>, %w: tensor<8x4x3xf32>) -> (tensor<1x8x9
 
 // Around bytes lies their zero point, which becomes the convolution's, unless that has another.
 // CHECK-LABEL: func @bytes
+// CHECK: %[[P:.*]] = nn.pad
 // CHECK: nn.conv %arg0, {{.*}} pad_value = 7 : i64, pads = array<i64: 1, 1>
 // CHECK: nn.conv %arg0, {{.*}} pad_value = 7 : i64, pads = array<i64: 2, 1>
-// CHECK: %[[P:.*]] = nn.pad
 // CHECK: nn.conv %[[P]], {{.*}} pad_value = 8 : i64, pads = array<i64: 1, 0>
 func.func @bytes(%x: tensor<1x4x9xui8>, %w: tensor<8x4x3xi8>)
     -> (tensor<1x8x9xi32>, tensor<1x8x10xi32>, tensor<1x8x10xi32>) {
