@@ -8,6 +8,7 @@
 #include "tests/native/NarrowFactors.h"
 
 #include <algorithm>
+#include <regex>
 
 using namespace quern;
 using namespace quern::native;
@@ -139,6 +140,23 @@ TEST(AssemblyTest, PairsOfBytes) {
   Case c{"haswell", kBytes, 64, "vpmaddwd", 24};
   expectLoops(productOf(c), c, /*maySpill=*/true);
   expectLoops(convOf(c), c, /*maySpill=*/true);
+}
+
+// So that none lies on two cache lines, wherever the stack of the caller is.
+TEST(AssemblyTest, VectorsOnTheStackAreAligned) {
+  const std::pair<const char *, const char *> cases[] = {{"haswell", "-32"}, {"znver4", "-64"}};
+  for (auto [cpu, alignment] : cases) {
+    std::string text = assemblyOf(convOf({cpu, kBytes, 0, "", 0}), cpu) +
+                       assemblyOf(convOf({cpu, kFloats, 0, "", 0}), cpu);
+    EXPECT_NE(text.find(fmt::format("andq\t${}, %rsp", alignment)), std::string::npos) << cpu;
+    std::smatch found;
+    std::regex unaligned(
+        "vmov(up[sd]|dqu\\d*)\t([^\n]*\\(%rsp\\), %[yz]mm|%[yz]mm\\d+, [^\n]*\\(%rsp)");
+    EXPECT_FALSE(std::regex_search(text, found, unaligned)) << cpu << ": " << found.str();
+    if (cpu == std::string("haswell"))
+      EXPECT_TRUE(std::regex_search(text, std::regex("vmov(ap[sd]|dqa)\t%ymm\\d+, [^\n]*\\(%rsp")))
+          << cpu;
+  }
 }
 
 TEST(AssemblyTest, WhatALoopDoes) {

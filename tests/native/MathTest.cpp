@@ -12,6 +12,7 @@
 #include <numbers>
 #include <optional>
 #include <random>
+#include <regex>
 
 using namespace quern;
 using namespace quern::native;
@@ -290,6 +291,8 @@ TEST_P(MathTest, callsNoLibrary) {
     std::string assembly;
     auto object = compileKernel(kb.finish(), target, &assembly);
     ASSERT_TRUE(object) << object.status().message();
+    // But that of the kernel's code by its entry, which aligns the stack.
+    assembly = std::regex_replace(assembly, std::regex("callq?\tkernel\\.code"), "");
     EXPECT_EQ(assembly.find("call"), std::string::npos) << name << "\n" << assembly;
   }
 }

@@ -25,6 +25,7 @@
 #include "mlir/Target/LLVMIR/Export.h"
 #include "mlir/Transforms/Passes.h"
 #include "llvm/Bitcode/BitcodeWriter.h"
+#include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
@@ -86,6 +87,38 @@ Status native::lowerToLlvmDialect(ModuleOp module, const Target &target) {
   pm.addPass(createConvertFuncToLLVMPass());
   pm.addPass(createReconcileUnrealizedCastsPass());
   return runPipeline(module, pm);
+}
+
+static llvm::SmallVector<llvm::Function *, 1> definitionsOf(llvm::Module &module) {
+  llvm::SmallVector<llvm::Function *, 1> found;
+  for (llvm::Function &function : module)
+    if (!function.isDeclaration())
+      found.push_back(&function);
+  return found;
+}
+
+/// Behind a kernel's name: its code, when that is not all of it.
+static constexpr llvm::StringLiteral kCodeSuffix = ".code";
+
+/// Vectors that registers do not hold lie on the stack, which callers align to 16 bytes: half of
+/// those or more would lie on two cache lines, some times and other times not. So the code of a
+/// kernel counts on a stack that is aligned for vectors, and `kernel` only aligns it, which costs
+/// no more than a nanosecond; the code itself keeps all its registers.
+static void alignStack(llvm::Function &kernel) {
+  llvm::Module &module = *kernel.getParent();
+  auto *entry = llvm::Function::Create(kernel.getFunctionType(), kernel.getLinkage(), "", module);
+  entry->copyAttributesFrom(&kernel);
+  entry->takeName(&kernel);
+  entry->addFnAttr("stackrealign");
+  kernel.setName(entry->getName() + kCodeSuffix);
+  kernel.setLinkage(llvm::GlobalValue::InternalLinkage);
+  llvm::IRBuilder<> ops(llvm::BasicBlock::Create(module.getContext(), "", entry));
+  llvm::SmallVector<llvm::Value *> arguments;
+  for (llvm::Argument &argument : entry->args())
+    arguments.push_back(&argument);
+  llvm::CallInst *call = ops.CreateCall(&kernel, arguments);
+  call->setTailCallKind(llvm::CallInst::TCK_NoTail);
+  ops.CreateRet(call);
 }
 
 /// The passes of -O2 that find something to do in kernels, which are one function each: the
@@ -157,7 +190,15 @@ Expected<ObjectCode> native::compileKernel(KernelBuilder::Module kernel, const T
   }
   if (!target.has(Isa::HalfConversion))
     expandFloat16(*module);
+  constexpr int64_t kUsualAlignment = 16;
+  bool alignsStack = target.arch == Target::Arch::X86 && target.vectorBytes > kUsualAlignment;
+  // Before the first pass asks the machine about a function: it keeps its answer.
+  if (alignsStack)
+    module->setOverrideStackAlignment(static_cast<unsigned>(target.vectorBytes));
   QUERN_TRY(optimize(*module, *machine));
+  if (alignsStack)
+    for (llvm::Function *kernel : definitionsOf(*module))
+      alignStack(*kernel);
   QUERN_TRY(ProgressScope::check("compiling"));
   if (bitcode) {
     llvm::raw_svector_ostream stream(*bitcode);
