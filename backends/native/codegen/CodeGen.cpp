@@ -168,6 +168,24 @@ Expected<ObjectCode> native::emitAssembly(llvm::Module &module, llvm::TargetMach
   return text;
 }
 
+/// Without what is said of the stack: it would hold for all that this is linked with, which was not
+/// compiled for it, and other CPUs have other vectors.
+static ObjectCode bitcodeOf(const llvm::Module &module) {
+  std::unique_ptr<llvm::Module> copy = llvm::CloneModule(module);
+  if (llvm::NamedMDNode *flags = copy->getModuleFlagsMetadata()) {
+    auto others = llvm::to_vector(llvm::make_filter_range(flags->operands(), [](auto *flag) {
+      return !flag->getOperand(1).equalsStr("override-stack-alignment");
+    }));
+    flags->clearOperands();
+    for (llvm::MDNode *flag : others)
+      flags->addOperand(flag);
+  }
+  ObjectCode bitcode;
+  llvm::raw_svector_ostream stream(bitcode);
+  llvm::WriteBitcodeToFile(*copy, stream);
+  return bitcode;
+}
+
 Expected<ObjectCode> native::compileKernel(KernelBuilder::Module kernel, const Target &target,
                                            std::string *assembly, ObjectCode *bitcode) {
   QUERN_TRY(lowerToLlvmDialect(*kernel.module, target));
@@ -200,10 +218,8 @@ Expected<ObjectCode> native::compileKernel(KernelBuilder::Module kernel, const T
     for (llvm::Function *kernel : definitionsOf(*module))
       alignStack(*kernel);
   QUERN_TRY(ProgressScope::check("compiling"));
-  if (bitcode) {
-    llvm::raw_svector_ostream stream(*bitcode);
-    llvm::WriteBitcodeToFile(*module, stream);
-  }
+  if (bitcode)
+    *bitcode = bitcodeOf(*module);
   if (assembly) {
     std::unique_ptr<llvm::Module> copy = llvm::CloneModule(*module);
     QUERN_ASSIGN(ObjectCode text, emitAssembly(*copy, *machine));
