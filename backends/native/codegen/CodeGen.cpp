@@ -102,8 +102,8 @@ static constexpr llvm::StringLiteral kCodeSuffix = ".code";
 
 /// Vectors that registers do not hold lie on the stack, which callers align to 16 bytes: half of
 /// those or more would lie on two cache lines, some times and other times not. So the code of a
-/// kernel counts on a stack that is aligned for vectors, and `kernel` only aligns it, which costs
-/// no more than a nanosecond; the code itself keeps all its registers.
+/// kernel counts on a stack that is aligned for vectors, and an entry of its name only aligns it,
+/// which costs no more than a nanosecond; the code itself keeps all its registers.
 static void alignStack(llvm::Function &kernel) {
   llvm::Module &module = *kernel.getParent();
   auto *entry = llvm::Function::Create(kernel.getFunctionType(), kernel.getLinkage(), "", module);

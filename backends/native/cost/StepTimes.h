@@ -5,8 +5,8 @@
 // only goes through elements. Bytes that come from beyond the core's own caches are counted
 // apart, for where they lie depends on the steps before.
 //
-// The numbers of cycles are fitted to steps of bench's lists on Zen 5, which bench/cost-model
-// repeats for any machine.
+// The numbers of cycles are fitted to steps of bench's lists on Zen 5, those of convolutions along
+// lines and of products with a vector on Zen 4; bench/cost-model repeats that for any machine.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
