@@ -53,8 +53,10 @@ static int64_t chooseInputBlock(const ConvFacts &conv, int64_t block) {
   constexpr int64_t kFirstLayer = 4;
   if (conv.groups > 1 || conv.inputs % block == 0)
     return block;
+  // What is packed is then read several times; and blocks are what Winograd's algorithm reads.
   if (conv.inputType == conv.dtype)
-    return 0;
+    return isFloat(conv.dtype) && conv.readsOfPixel > 1 && fillsBlocks(conv.inputs, block) ? block
+                                                                                           : 0;
   if (conv.inputs <= kFirstLayer && block > kFirstLayer)
     return kFirstLayer;
   // What lies in padding may be no number, which times zero is none either: kernels leave it out
@@ -98,6 +100,10 @@ ConvFacts passes::factsOf(ConvOp conv) {
   facts.inputs = input.getDimSize(1);
   facts.outputs = cast<RankedTensorType>(conv.getResult().getType()).getDimSize(1);
   facts.groups = conv.getGroup();
+  auto weights = dyn_cast<RankedTensorType>(conv.getWeights().getType());
+  if (weights && weights.hasStaticShape())
+    for (auto [i, stride] : llvm::enumerate(conv.getStrides()))
+      facts.readsOfPixel *= double(weights.getDimSize(i + 2)) / double(stride);
   auto isPackable = [](Value value) {
     return isa_and_nonnull<NoneOp, ConstantOp, WeightOp>(value.getDefiningOp());
   };

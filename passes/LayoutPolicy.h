@@ -43,6 +43,8 @@ struct ConvFacts {
   DType dtype = DType::Undefined, inputType = DType::Undefined;
   int64_t spatialRank = 0;
   int64_t inputs = 0, outputs = 0, groups = 1;
+  /// By results of one output: the taps of the filter over the pixels that it steps by.
+  double readsOfPixel = 1;
   /// Weights and bias, which are packed ahead of the run.
   bool hasConstantWeights = false;
 
@@ -63,9 +65,10 @@ ConvFacts factsOf(nn::ConvOp conv);
 std::optional<Reason> refuseBlocks(const ConvFacts &conv, const Blocking &blocking);
 /// The blocks of `block` channels that pay, or why none do: padding is to be at most a third of
 /// the channels; more for depthwise convolution and small groups, which are slow on plain images.
-/// An image whose elements are narrower than the sums is read in blocks though its channels do not
-/// fill them, as several are multiplied at once, but bfloat16 of an odd number: four where it has
-/// no more, which suits the first layer.
+/// An image whose channels do not fill blocks is read as it is; but in float32 in blocks, if its
+/// padding is as small, by a filter that reads pixels several times. One whose elements are
+/// narrower than the sums is read in blocks all the same, as several are multiplied at once, but
+/// bfloat16 of an odd number: four channels where it has no more, which suits the first layer.
 ReasonOr<Blocking> chooseBlocks(const ConvFacts &conv, int64_t block);
 
 /// The policy of kernels that have one block.

@@ -407,6 +407,31 @@ TEST(ConvTest, Chains) {
   expectExact(graph);
 }
 
+// Beside the last channel of an image there is no number in its block, here: 0 / 0.
+TEST(ConvTest, ChannelsThatDoNotFillBlocks) {
+  for (const char *target : {"host", "haswell", "baseline"}) {
+    SCOPED_TRACE(target);
+    Graph graph;
+    GraphValue x = graph.input("2x16x7x9xf32");
+    for (int64_t channels : {3, 5, 7, 13, 24, 30}) {
+      GraphValue a = addConv(graph, {{2, 16, 7, 9}, channels, {1, 1}}, &x);
+      Tensor numbers = integerTensor(DType::Float32, {channels, 1, 1}, 0);
+      for (int64_t i = 0; i < channels; ++i)
+        numbers.mutableData<float>()[i] = static_cast<float>(i % 5 + 1);
+      GraphValue positive = graph.op("nn.add", {graph.op("nn.abs", {a}), graph.weight(numbers)});
+      GraphValue image = graph.op("nn.mul", {a, graph.op("nn.div", {positive, positive})});
+      for (Tensor::Dims strides : {Tensor::Dims{1, 1}, Tensor::Dims{2, 1}}) {
+        ConvCase c{{2, channels, 7, 9}, 16, {3, 3}, strides, {}, {1, 1, 1, 1}};
+        graph.output(addConv(graph, c, &image), describe(c));
+      }
+    }
+    GraphCheck check;
+    check.options.targetCpu = target;
+    check.options.winograd = WinogradUse::Off; // which rounds
+    expectExact(graph, check);
+  }
+}
+
 // A model of a few bytes may have millions of images.
 TEST(ConvTest, StepsDoNotGrowWithTheBatch) {
   GraphCheck check;

@@ -123,6 +123,21 @@ TEST(LayoutPolicyTest, SmallGroupsLieWithinBlocks) {
   EXPECT_EQ(chosen(bytes, 8), "groups do not fill channel blocks");
 }
 
+// Packing them costs a copy: once, for every time that the filter reads a pixel.
+TEST(LayoutPolicyTest, PartialBlocksAreReadWhereItPays) {
+  ConvFacts conv = convOf(24, 32);
+  EXPECT_EQ(chosen(conv, 16), "0, 16");
+  conv.readsOfPixel = 9;
+  EXPECT_EQ(chosen(conv, 16), "16, 16");
+  conv.inputs = 12;
+  EXPECT_EQ(chosen(conv, 16), "16, 16");
+  conv.inputs = 18;
+  EXPECT_EQ(chosen(conv, 16), "0, 16") << "nearly half of it would be padding";
+  conv.inputs = 24;
+  conv.dtype = conv.inputType = DType::Int32;
+  EXPECT_EQ(chosen(conv, 16), "0, 16");
+}
+
 TEST(LayoutPolicyTest, NarrowImagesAreReadInBlocks) {
   ConvFacts bytes = convOf(24, 32);
   bytes.dtype = DType::Int32;

@@ -265,3 +265,26 @@ func.func @lines(%x: tensor<1x32x9xf32>, %b: tensor<32x1xf32>) -> tensor<1x32x7x
   %1 = nn.add %0, %b : (tensor<1x32x7xf32>, tensor<32x1xf32>) -> tensor<1x32x7xf32>
   return %1 : tensor<1x32x7xf32>
 }
+
+// -----
+
+// A filter of several taps reads channels that do not fill blocks in blocks all the same; from a
+// copy, where they come plain, unless it steps over as many pixels as it reads.
+// CHECK-LABEL: func @taps
+// CHECK: %[[X:.*]] = nn.pack %arg0 : {{.*}} -> tensor<1x2x8x8x16xf32, #nn.blocked<16>>
+// CHECK-NEXT: %[[C:.*]] = nn.conv %[[X]]
+// CHECK-NEXT: %[[R:.*]] = nn.relu %[[C]]
+// CHECK-NEXT: %[[D:.*]] = nn.conv %[[R]]
+// CHECK-NEXT: nn.unpack %[[D]]
+// CHECK: nn.conv %arg0
+// CHECK-SAME: (tensor<1x24x8x8xf32>, {{.*}} -> tensor<1x2x4x4x16xf32, #nn.blocked<16>>
+func.func @taps(%x: tensor<1x24x8x8xf32>) -> (tensor<1x24x8x8xf32>, tensor<1x24x4x4xf32>) {
+  %none = nn.none
+  %w = nn.weight "w", 0 : tensor<24x24x3x3xf32>
+  %v = nn.weight "v", 0 : tensor<24x24x2x2xf32>
+  %0 = nn.conv %x, %w, %none {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, group = 1 : i64} : (tensor<1x24x8x8xf32>, tensor<24x24x3x3xf32>, none) -> tensor<1x24x8x8xf32>
+  %1 = nn.relu %0 : (tensor<1x24x8x8xf32>) -> tensor<1x24x8x8xf32>
+  %2 = nn.conv %1, %w, %none {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, group = 1 : i64} : (tensor<1x24x8x8xf32>, tensor<24x24x3x3xf32>, none) -> tensor<1x24x8x8xf32>
+  %3 = nn.conv %x, %v, %none {strides = array<i64: 2, 2>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, group = 1 : i64} : (tensor<1x24x8x8xf32>, tensor<24x24x2x2xf32>, none) -> tensor<1x24x4x4xf32>
+  return %2, %3 : tensor<1x24x8x8xf32>, tensor<1x24x4x4xf32>
+}

@@ -20,13 +20,13 @@ static double cyclesOfStep(double rows, double vectors, double parts, const CpuR
 
 /// Steps along k, but for rows of the filter that lie outside of the image.
 static double stepsAlongK(const DotSpec &spec, const DotDims &dims) {
-  double steps = 1;
+  double inner = 1;
   size_t levels = spec.tile.levels.size();
-  for (size_t i = 0; i < levels; ++i)
-    steps *= double(dims.levels[i].trip);
+  for (size_t i = 1; i < levels; ++i)
+    inner *= double(dims.levels[i].trip);
+  double steps = inner * double(dims.levels[0].trip);
   if (spec.tile.lastSteps > 0)
-    steps += steps / double(std::max<int64_t>(dims.levels[0].trip, 1)) /
-             double(dims.levels[levels - 1].trip) * double(spec.tile.lastSteps);
+    steps += inner / double(dims.levels[levels - 1].trip) * double(spec.tile.lastSteps);
   steps = steps * double(std::max<int64_t>(dims.blocks, 1)) + double(dims.leftOver > 0);
   if (!spec.clipsRows)
     return steps;

@@ -135,7 +135,8 @@ void WinogradEmitter::multiplyRows(Value firstRow, int64_t rows, Value a, Value 
   DotOperands operands;
   operands.ahead = ahead;
   operands.aheadStride = aheadStride;
-  operands.levels.push_back({dim(&WinogradDims::inputBlocks), dim(&WinogradDims::blockStride), {}});
+  Value fullBlocks = kb.div(dim(&WinogradDims::depth), kb.index(lanes));
+  operands.levels.push_back({fullBlocks, dim(&WinogradDims::blockStride), {}});
   operands.levels.push_back({});
   DotMicroKernel micro(kb, spec.product, operands);
   a = kb.advance(a, kb.mul(firstRow, lanes), kType);

@@ -122,11 +122,11 @@ static std::array<FilterRow, kMaxInputs> filterTransform(WinogradTile tile) {
 }
 
 Expected<Tensor> native::packWinogradWeights(const Tensor &weights, WinogradTile tile,
-                                             int64_t block, int64_t tileColumns) {
+                                             int64_t tileColumns) {
   int64_t outputs = weights.dim(0), channels = weights.dim(1), points = tile.inputs();
-  int64_t depth = ceilDiv(channels, block) * block, tiles = ceilDiv(outputs, tileColumns);
+  int64_t tiles = ceilDiv(outputs, tileColumns);
   QUERN_ASSIGN(Tensor packed,
-               allocateWeights(DType::Float32, {tiles, points * points, depth, tileColumns}));
+               allocateWeights(DType::Float32, {tiles, points * points, channels, tileColumns}));
   std::memset(packed.mutableRawData(), 0, static_cast<size_t>(packed.numBytes()));
   std::array<FilterRow, kMaxInputs> transform = filterTransform(tile);
   UnalignedElements<float> from(weights.rawData());
@@ -140,14 +140,14 @@ Expected<Tensor> native::packWinogradWeights(const Tensor &weights, WinogradTile
         for (int64_t y = 0; y < kFilter; ++y)
           columns[i][x] += transform[i][y] * from[(index * kFilter + y) * kFilter + x];
       }
-    float *first = to + output / tileColumns * points * points * depth * tileColumns +
+    float *first = to + output / tileColumns * points * points * channels * tileColumns +
                    channel * tileColumns + output % tileColumns;
     for (int64_t i = 0; i < points; ++i)
       for (int64_t j = 0; j < points; ++j) {
         double sum = 0;
         for (int64_t x = 0; x < kFilter; ++x)
           sum += columns[i][x] * transform[j][x];
-        first[(i * points + j) * depth * tileColumns] = static_cast<float>(sum);
+        first[(i * points + j) * channels * tileColumns] = static_cast<float>(sum);
       }
   });
   return packed;

@@ -32,9 +32,7 @@ KernelBuilder::Values transformSums(KernelBuilder &kb, WinogradTile tile, mlir::
                                     int64_t lanes);
 
 /// Weights [outputs, channels, 3, 3] of float32, transformed in float64, as [outputs /
-/// tileColumns][point][channels][tileColumns]; channels are padded with zeros to whole blocks,
-/// outputs to whole tiles.
-Expected<Tensor> packWinogradWeights(const Tensor &weights, WinogradTile tile, int64_t block,
-                                     int64_t tileColumns);
+/// tileColumns][point][channels][tileColumns]; outputs are padded with zeros to whole tiles.
+Expected<Tensor> packWinogradWeights(const Tensor &weights, WinogradTile tile, int64_t tileColumns);
 
 } // namespace quern::native

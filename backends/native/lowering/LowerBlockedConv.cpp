@@ -115,7 +115,7 @@ static void addLevels(const ConvProblem &p, const ConvReading &reading, DotSpec 
   bool hasStrideB = !reading.readsAll(p);
   // Padding of floats may be no number; that of integers meets weights of zero.
   int64_t rest = p.channelsPerGroup() % pixel;
-  if (isFloat(p.inputType) && group > 1 && rest % group == 0)
+  if (isFloat(p.inputType) && rest % group == 0)
     spec.tile.lastSteps = rest / group;
   spec.tile.levels.push_back({.hasStrideB = hasStrideB});
   // A small kernel width is unrolled; it is the innermost level unless lanes are.

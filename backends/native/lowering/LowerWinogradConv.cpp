@@ -48,11 +48,6 @@ static int64_t tilesOf(const ConvProblem &p, WinogradTile tile) {
   return p.batch * tilesPerImage(imageOf(p), tile);
 }
 
-/// Channels in whole blocks.
-static int64_t depthOf(const WinogradImage &image) {
-  return ceilDiv(image.channels, image.block) * image.block;
-}
-
 /// What lies a multiple of 1024 bytes apart has a few places in the first cache only.
 static int64_t spread(int64_t elements, int64_t block) {
   constexpr int64_t kAlike = 256;
@@ -62,7 +57,8 @@ static int64_t spread(int64_t elements, int64_t block) {
 /// So many that their transformed inputs and sums stay in the second cache.
 static int64_t fittingTiles(const WinogradImage &image, WinogradTile tile) {
   constexpr int64_t kCacheBytes = int64_t{640} << 10, kFewest = 14, kMost = 56, kPanel = 32;
-  int64_t bytes = tile.points() * (depthOf(image) + kPanel) * dtypeBytes(DType::Float32);
+  int64_t depth = ceilDiv(image.channels, image.block) * image.block;
+  int64_t bytes = tile.points() * (depth + kPanel) * dtypeBytes(DType::Float32);
   return std::clamp(kCacheBytes / bytes, kFewest, kMost);
 }
 
@@ -92,11 +88,13 @@ static WinogradSpec specOfSums(const WinogradImage &image, WinogradTile tile,
   // Rows of a block follow each other, so that one register has the place of all.
   spec.product.levels.push_back({.trip = DotTile::kRuntime, .strideA = DotTile::kRuntime});
   spec.product.levels.push_back({.trip = image.block, .strideA = 1, .unroll = kUnroll});
+  // Of the last block only what are channels: the rest may be no numbers.
+  spec.product.lastSteps = image.channels % image.block;
   spec.product.rowStrideA = image.block;
   spec.heights = shape.heights;
   // What the second cache cannot keep beside the inputs is asked for ahead.
   constexpr int64_t kKeptBytes = int64_t{512} << 10;
-  if (tile.points() * depthOf(image) * image.outputs * dtypeBytes(DType::Float32) > kKeptBytes)
+  if (tile.points() * image.channels * image.outputs * dtypeBytes(DType::Float32) > kKeptBytes)
     spec.product.linesAhead = 2;
   return spec;
 }
@@ -135,7 +133,7 @@ static WinogradDims dimsOfSums(const WinogradImage &image, const WinogradSpec &s
   dims.outputBlocks = ceilDiv(image.outputs, image.block);
   dims.panels = dims.panelsPerPart = dims.outputBlocks / spec.product.vectors;
   dims.inputBlocks = ceilDiv(image.channels, image.block);
-  dims.depth = depthOf(image);
+  dims.depth = image.channels;
   int64_t tasks = ceilDiv(dims.tiles, tilesPerTask);
   dims.cover = coverRows(tilesPerTask, spec.heights, spec.product.vectors);
   dims.lastCover =
@@ -168,13 +166,13 @@ static LoweringResult lowerWinograd(ConvProblem &p, WinogradTile tile) {
   int64_t tilesPerTask = chooseTilesPerTask(p, tile);
   WinogradSpec spec = winogradSpec(p, tile);
   WinogradDims dims = winogradDims(p, spec, tilesPerTask);
-  int64_t block = p.inputBlock, columns = spec.product.columns();
+  int64_t columns = spec.product.columns();
   ConvProduct product{
       .a = StepBuffer::of(p.input),
       .b = StepBuffer::packed(
           *p.context.values.weightOf(p.weights),
-          fmt::format(FMT_COMPILE("winograd{} {} {}"), tile.results, block, columns),
-          [=](const Tensor &w, auto &) { return packWinogradWeights(w, tile, block, columns); }),
+          fmt::format(FMT_COMPILE("winograd{} {}"), tile.results, columns),
+          [=](const Tensor &w, auto &) { return packWinogradWeights(w, tile, columns); }),
       .bias = packedConvBias(p, columns)};
   int64_t scratch = dims.scratchElements(spec) * dtypeBytes(p.dtype);
   LoweredStep step = startConvStep(p, kernelOf(std::move(spec)), std::move(product));
