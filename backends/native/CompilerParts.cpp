@@ -13,7 +13,8 @@ passes::PipelineOptions native::pipelineOptions(const NativeOptions &options,
                                                 const Target &target) {
   passes::PipelineOptions pipeline = options;
   if (!pipeline.layouts)
-    pipeline.layouts = std::make_shared<NativeLayouts>(target);
+    pipeline.layouts =
+        std::make_shared<NativeLayouts>(target, options.winograd == WinogradUse::Auto);
   if (!pipeline.products)
     pipeline.products = std::make_shared<NativeProducts>(target);
   if (!pipeline.precisions)

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "backends/native/lowering/Lowering.h"
+#include "backends/native/lowering/NarrowPolicies.h"
 #include "backends/native/lowering/TuningTable.h"
 #include "backends/native/target/CpuFeatures.h"
 #include "tests/native/GraphCheck.h"
@@ -202,6 +203,40 @@ TEST_P(WinogradTest, ErrorIsBoundByTheDirectWays) {
     for (const char *way : {"winograd2", "winograd4"})
       EXPECT_LE(errorOf(conv, way), 8 * direct) << way;
   }
+}
+
+// Blocks are taken for its sake, though nearly half of them is padding.
+TEST(WinogradLayoutTest, MorePaddingWhereItIsFaster) {
+  auto blocks = [](const NativeLayouts &layouts, const std::string &image, int64_t inputs,
+                   int64_t outputs, int64_t stride = 1) {
+    Graph graph;
+    graph.output(
+        graph.op("nn.conv",
+                 {graph.input(fmt::format("1x{}x{}xf32", inputs, image)),
+                  graph.weight(fmt::format("{}x{}x3x3xf32", outputs, inputs)), graph.none()},
+                 fmt::format("strides = array<i64: {0}, {0}>, dilations = array<i64: 1, 1>, pads = "
+                             "array<i64: 1, 1, 1, 1>, group = 1",
+                             stride)));
+    mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
+    auto module = graph.parse(context);
+    std::string found;
+    module->walk([&](nn::ConvOp op) {
+      ReasonOr<passes::Blocking> blocking = layouts.blockConv(op);
+      found = blocking ? fmt::format("{}, {}", blocking->input, blocking->output)
+                       : blocking.reason().text;
+    });
+    return found;
+  };
+  const char *plain = "its channels do not fill blocks of 16";
+  NativeLayouts layouts(resolveTarget("znver4").take());
+  EXPECT_EQ(blocks(layouts, "56x56", 18, 18), "16, 16");
+  EXPECT_EQ(blocks(layouts, "56x56", 18, 36), "16, 16") << "in blocks anyway, but read plain";
+  EXPECT_EQ(blocks(layouts, "56x56", 18, 36, 2), "0, 16");
+  EXPECT_EQ(blocks(layouts, "56x56", 18, 18, 2), plain);
+  EXPECT_EQ(blocks(layouts, "?x56", 18, 18), plain) << "of unknown sizes nobody can tell";
+  EXPECT_EQ(blocks(layouts, "112x112", 8, 8), plain) << "padding has to be moved, too";
+  NativeLayouts direct(resolveTarget("znver4").take(), /*hasWinograd=*/false);
+  EXPECT_EQ(blocks(direct, "56x56", 18, 18), plain);
 }
 
 INSTANTIATE_TEST_SUITE_P(Targets, WinogradTest,

@@ -74,12 +74,9 @@ static std::optional<Reason> refuseAttention(nn::AttentionOp op) {
   return Reason{ReasonCode::Shape, "no 16 queries are known to share its keys and values"};
 }
 
-/// Whether Winograd's algorithm, which needs a half or a quarter of the multiplications, is faster
-/// on float32 than direct sums on bfloat16. Of images of unknown size nobody can tell.
-bool NativePrecision::isFasterByWinograd(nn::ConvOp conv) const {
-  constexpr DType kNarrow = DType::BFloat16;
-  if (!hasWinograd || hasTiles())
-    return false;
+/// What Winograd's algorithm would compute in `block` channels; of images of unknown size nobody
+/// can tell.
+static std::optional<WinogradImage> winogradImageOf(nn::ConvOp conv, int64_t block) {
   std::optional<nn::Shape> weights = nn::shapeOf(conv.getWeights()),
                            output = nn::shapeOf(conv.getResult());
   auto areAll = [](ArrayRef<int64_t> numbers, int64_t wanted) {
@@ -87,19 +84,33 @@ bool NativePrecision::isFasterByWinograd(nn::ConvOp conv) const {
   };
   if (!weights || !output || weights->rank() != 4 || conv.getGroup() != 1 ||
       !areAll(conv.getStrides(), 1) || !areAll(conv.getDilations(), 1))
-    return false;
+    return std::nullopt;
   for (int axis : {2, 3})
     if (!(*weights)[axis].isStatic(3) || !(*output)[axis].isStatic())
-      return false;
+      return std::nullopt;
+  ConvFacts facts = factsOf(conv);
+  return WinogradImage{facts.inputs, facts.outputs, block, (*output)[2].size(),
+                       (*output)[3].size()};
+}
+
+/// Of direct sums.
+static double flopsOf(const WinogradImage &image) {
+  return 18.0 * double(image.channels) * double(image.outputs) * double(image.height) *
+         double(image.width);
+}
+
+/// Whether Winograd's algorithm, which needs a half or a quarter of the multiplications, is faster
+/// on float32 than direct sums on bfloat16.
+bool NativePrecision::isFasterByWinograd(nn::ConvOp conv) const {
+  if (!hasWinograd || hasTiles())
+    return false;
   ConvFacts facts = factsOf(conv);
   ReasonOr<Blocking> blocking = chooseBlocks(facts, target.channelBlock());
   if (!blocking || blocking->input != blocking->output)
     return false;
-  int64_t height = (*output)[2].size(), width = (*output)[3].size();
-  double products = 9.0 * double(facts.inputs) * double(facts.outputs) * double(height * width);
-  double direct = nanoseconds({.flops = 2 * products}, kNarrow, target);
-  return costOfWinograd({facts.inputs, facts.outputs, blocking->input, height, width}, target) <
-         direct;
+  std::optional<WinogradImage> image = winogradImageOf(conv, blocking->input);
+  return image && costOfWinograd(*image, target) <
+                      nanoseconds({.flops = flopsOf(*image)}, DType::BFloat16, target);
 }
 
 /// Whether as many rows meet a constant matrix as are multiplied while it comes from memory, half
@@ -242,9 +253,34 @@ static int64_t widestBlock(int64_t channels, int64_t bytes, int64_t least) {
   return block;
 }
 
+/// Whether Winograd's algorithm on blocks, with whatever padding, is faster than direct sums of a
+/// plain image.
+bool NativeLayouts::isFasterByWinograd(nn::ConvOp conv) const {
+  // That the fastest kernel of plain images reaches of the peak (LineConvKernel).
+  constexpr double kShareOfPeak = 0.85;
+  ConvFacts facts = factsOf(conv);
+  Blocking blocks{target.channelBlock(), target.channelBlock()};
+  if (!hasWinograd || facts.dtype != DType::Float32 || facts.inputType != facts.dtype ||
+      facts.readsOfPixel <= 1 || refuseBlocks(facts, blocks))
+    return false;
+  std::optional<WinogradImage> image = winogradImageOf(conv, blocks.input);
+  if (!image)
+    return false;
+  auto bytesOfPadding = [&](int64_t channels) {
+    return double(ceilDiv(channels, image->block) * image->block - channels) *
+           double(image->height) * double(image->width) * double(dtypeBytes(facts.dtype));
+  };
+  StepCost padding{.bytesRead = bytesOfPadding(image->channels),
+                   .bytesWritten = bytesOfPadding(image->outputs)};
+  double winograd = costOfWinograd(*image, target) + nanoseconds(padding, facts.dtype, target);
+  return winograd < nanoseconds({.flops = flopsOf(*image) / kShareOfPeak}, facts.dtype, target);
+}
+
 ReasonOr<Blocking> NativeLayouts::blockConv(nn::ConvOp conv) const {
   ReasonOr<Blocking> blocking = ChannelBlocks::blockConv(conv);
   int64_t least = target.channelBlock();
+  if ((!blocking || blocking->input == 0) && isImage(conv) && isFasterByWinograd(conv))
+    return Blocking{least, least};
   if (!blocking)
     return blocking;
   ConvFacts facts = factsOf(conv);

@@ -39,17 +39,21 @@ private:
   Target target;
 };
 
-/// Blocks of one vector of float32; where tiles of matrices multiply bytes or bfloat16, as many
+/// Blocks of one vector of float32, also with more padding where Winograd's algorithm, which reads
+/// them, is faster all the same; where tiles of matrices multiply bytes or bfloat16, as many
 /// channels as a row of a tile has of them, if channels fill these.
 class NativeLayouts : public passes::ChannelBlocks {
 public:
-  explicit NativeLayouts(const Target &target)
-      : passes::ChannelBlocks(target.channelBlock()), target(target) {}
+  explicit NativeLayouts(const Target &target, bool hasWinograd = true)
+      : passes::ChannelBlocks(target.channelBlock()), target(target), hasWinograd(hasWinograd) {}
   ReasonOr<passes::Blocking> blockConv(nn::ConvOp conv) const override;
   ReasonOr<passes::Blocking> blockPool(mlir::Operation *pool, int64_t given) const override;
 
 private:
+  bool isFasterByWinograd(nn::ConvOp conv) const;
+
   Target target;
+  bool hasWinograd;
 };
 
 } // namespace quern::native
