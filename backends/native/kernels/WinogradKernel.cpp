@@ -158,8 +158,12 @@ void WinogradEmitter::multiply(Value panel, Value isLast) {
     share = ofTask(dim(&WinogradDims::lastAheadShare), dim(&WinogradDims::aheadShare));
     stride = ofTask(dim(&WinogradDims::lastAheadStride), dim(&WinogradDims::aheadStride));
   }
+  Value group = kb.div(panel, dim(&WinogradDims::panelsOfGroup));
+  Value channels = kb.mul(kb.mul(group, kb.div(dim(&WinogradDims::depth), kb.index(lanes))),
+                          dim(&WinogradDims::blockStride));
+  Value inputs = kb.advance(kb.scratch(), channels, kType);
   kb.forLoop(kb.index(0), kb.index(tile.points()), 1, [&](Value point) {
-    Value a = kb.advance(kb.scratch(), kb.mul(point, dim(&WinogradDims::inputPoint)), kType);
+    Value a = kb.advance(inputs, kb.mul(point, dim(&WinogradDims::inputPoint)), kType);
     Value b = kb.advance(weights, kb.mul(point, matrix), kType);
     Value c = kb.advance(sums, kb.mul(point, dim(&WinogradDims::sumPoint)), kType);
     Value next = kb.advance(b, matrix, kType);

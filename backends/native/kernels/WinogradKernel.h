@@ -41,10 +41,12 @@ struct WinogradDims {
   int64_t tilesPerTask = 1;
   /// Into which the panels are divided, so that there are tasks for all threads.
   int64_t panelParts = 1, panelsPerPart = 1, panels = 1;
+  /// That read the same channels.
+  int64_t panelsOfGroup = 1;
   int64_t inputBlocks = 1, height = 1, width = 1, padTop = 0, padLeft = 0;
   int64_t outputBlocks = 1, outputHeight = 1, outputWidth = 1;
-  /// Channels, and the distance between two blocks of the transformed inputs: those of all tiles
-  /// lie side by side in a block.
+  /// Channels of a group, and the distance between two blocks of the transformed inputs: those of
+  /// all tiles lie side by side in a block.
   int64_t depth = 1, blockStride = 1;
   /// Between points, of transformed inputs and of sums.
   int64_t inputPoint = 1, sumPoint = 1;

@@ -97,9 +97,12 @@ extern const ConvWay kDepthwiseConv;
 extern const ConvWay kWinograd2Conv, kWinograd4Conv;
 /// An image of 3 x 3 filters on channel blocks, as Winograd's algorithm sees it.
 struct WinogradImage {
-  int64_t channels, outputs, block;
+  int64_t channels, outputs, groups, block;
   /// Of the result.
   int64_t height, width;
+
+  /// Channels that are summed up.
+  int64_t depth() const { return channels / groups; }
 };
 /// The nanoseconds it is expected to take in float32, by the faster of both tiles.
 double costOfWinograd(const WinogradImage &image, const Target &target);

@@ -28,9 +28,9 @@ static std::optional<Reason> refuseWinograd(const ConvProblem &p) {
   bool isPlane = w.input[0] == 1 && w.kernel[0] == 1 && w.padBegin[0] == 0 && p.padEnd[0] == 0;
   for (int a : {1, 2})
     isPlane &= w.kernel[a] == 3 && w.stride[a] == 1 && w.dilation[a] == 1;
-  if (!isPlane || p.groups != 1)
+  if (!isPlane || p.isWithinBlocks())
     return Reason{ReasonCode::Attributes,
-                  "Winograd's algorithm is for 3 x 3 filters of all channels, at every pixel"};
+                  "Winograd's algorithm is for 3 x 3 filters of whole blocks, at every pixel"};
   constexpr int64_t kMostChannels = 2048; // 4 MB of transformed inputs in each worker
   if (p.channels > kMostChannels)
     return Reason{ReasonCode::Shape, "there are too many channels for the caches"};
@@ -38,7 +38,7 @@ static std::optional<Reason> refuseWinograd(const ConvProblem &p) {
 }
 
 static WinogradImage imageOf(const ConvProblem &p) {
-  return {p.channels, p.outputs, p.inputBlock, p.window.output[1], p.window.output[2]};
+  return {p.channels, p.outputs, p.groups, p.inputBlock, p.window.output[1], p.window.output[2]};
 }
 
 static int64_t tilesPerImage(const WinogradImage &image, WinogradTile tile) {
@@ -78,7 +78,8 @@ static int64_t chooseTilesPerTask(const ConvProblem &p, WinogradTile tile) {
 static WinogradSpec specOfSums(const WinogradImage &image, WinogradTile tile,
                                const Target &target) {
   // Tiles for any number of rows: other images, batches and threads have the same kernel.
-  TileShape shape = chooseConvTile(target, kAnyLineRows, ceilDiv(image.outputs, image.block));
+  TileShape shape =
+      chooseConvTile(target, kAnyLineRows, ceilDiv(image.outputs / image.groups, image.block));
   WinogradSpec spec;
   spec.results = tile.results;
   spec.product.types = DotTypes::all(DType::Float32);
@@ -89,12 +90,12 @@ static WinogradSpec specOfSums(const WinogradImage &image, WinogradTile tile,
   spec.product.levels.push_back({.trip = DotTile::kRuntime, .strideA = DotTile::kRuntime});
   spec.product.levels.push_back({.trip = image.block, .strideA = 1, .unroll = kUnroll});
   // Of the last block only what are channels: the rest may be no numbers.
-  spec.product.lastSteps = image.channels % image.block;
+  spec.product.lastSteps = image.depth() % image.block;
   spec.product.rowStrideA = image.block;
   spec.heights = shape.heights;
   // What the second cache cannot keep beside the inputs is asked for ahead.
   constexpr int64_t kKeptBytes = int64_t{512} << 10;
-  if (tile.points() * image.channels * image.outputs * dtypeBytes(DType::Float32) > kKeptBytes)
+  if (tile.points() * image.depth() * image.outputs * dtypeBytes(DType::Float32) > kKeptBytes)
     spec.product.linesAhead = 2;
   return spec;
 }
@@ -133,7 +134,8 @@ static WinogradDims dimsOfSums(const WinogradImage &image, const WinogradSpec &s
   dims.outputBlocks = ceilDiv(image.outputs, image.block);
   dims.panels = dims.panelsPerPart = dims.outputBlocks / spec.product.vectors;
   dims.inputBlocks = ceilDiv(image.channels, image.block);
-  dims.depth = image.channels;
+  dims.depth = image.depth();
+  dims.panelsOfGroup = dims.panels / image.groups;
   int64_t tasks = ceilDiv(dims.tiles, tilesPerTask);
   dims.cover = coverRows(tilesPerTask, spec.heights, spec.product.vectors);
   dims.lastCover =
@@ -200,7 +202,7 @@ double native::costOfWinograd(const WinogradImage &image, const Target &target) 
     WinogradSpec spec = specOfSums(image, tile, target);
     int64_t tiles = tilesPerImage(image, tile);
     WinogradDims dims = dimsOfSums(image, spec, 1, std::min(tiles, fittingTiles(image, tile)));
-    double weights = 9 * growthOf(tile.results) * double(dims.depth) * double(image.outputs) *
+    double weights = 9 * growthOf(tile.results) * double(image.depth()) * double(image.outputs) *
                      double(dtypeBytes(DType::Float32));
     // Nothing says how large the model is: they come from memory.
     double waiting = weights / ratesOf(target).fromMemory;

@@ -82,20 +82,20 @@ static std::optional<WinogradImage> winogradImageOf(nn::ConvOp conv, int64_t blo
   auto areAll = [](ArrayRef<int64_t> numbers, int64_t wanted) {
     return llvm::all_of(numbers, [=](int64_t number) { return number == wanted; });
   };
-  if (!weights || !output || weights->rank() != 4 || conv.getGroup() != 1 ||
-      !areAll(conv.getStrides(), 1) || !areAll(conv.getDilations(), 1))
+  if (!weights || !output || weights->rank() != 4 || !areAll(conv.getStrides(), 1) ||
+      !areAll(conv.getDilations(), 1))
     return std::nullopt;
   for (int axis : {2, 3})
     if (!(*weights)[axis].isStatic(3) || !(*output)[axis].isStatic())
       return std::nullopt;
   ConvFacts facts = factsOf(conv);
-  return WinogradImage{facts.inputs, facts.outputs, block, (*output)[2].size(),
-                       (*output)[3].size()};
+  return WinogradImage{facts.inputs, facts.outputs,       facts.groups,
+                       block,        (*output)[2].size(), (*output)[3].size()};
 }
 
 /// Of direct sums.
 static double flopsOf(const WinogradImage &image) {
-  return 18.0 * double(image.channels) * double(image.outputs) * double(image.height) *
+  return 18.0 * double(image.depth()) * double(image.outputs) * double(image.height) *
          double(image.width);
 }
 
