@@ -14,13 +14,15 @@ using namespace quern::passes;
 //===----------------------------------------------------------------------===//
 
 bool passes::isWithinBlocks(int64_t groups, int64_t inputs, int64_t outputs, int64_t block) {
-  if (groups <= 1 || inputs != outputs || inputs % groups != 0)
+  if (groups <= 1 || inputs <= 0 || inputs % groups != 0 || outputs % inputs != 0)
     return false;
-  int64_t perGroup = inputs / groups;
-  return perGroup == 1 || (perGroup > 0 && perGroup < block && block % perGroup == 0);
+  int64_t perGroup = inputs / groups, results = outputs / inputs;
+  if (perGroup == 1)
+    return results == 1 || (results > 0 && block % results == 0);
+  return results == 1 && perGroup < block && block % perGroup == 0;
 }
 
-/// Groups of several channels, where kernels permute them.
+/// Groups of several channels, or several results of each channel, where kernels permute them.
 static bool isOfSmallGroups(const ConvFacts &conv, int64_t block) {
   return conv.dtype == DType::Float32 && conv.inputType == DType::Float32 &&
          isWithinBlocks(conv.groups, conv.inputs, conv.outputs, block);
@@ -70,7 +72,7 @@ ReasonOr<Blocking> passes::chooseBlocks(const ConvFacts &conv, int64_t block) {
   if (std::optional<Reason> reason = refuseBlocks(conv, blocking))
     return *reason;
   bool isWithin = conv.isDepthwise() || isOfSmallGroups(conv, block);
-  bool pays = isWithin ? conv.inputs >= block : fillsBlocks(conv.outputs, block);
+  bool pays = isWithin ? conv.outputs >= block : fillsBlocks(conv.outputs, block);
   if (!pays)
     return Reason{ReasonCode::Shape, "its channels do not fill blocks of " + std::to_string(block)};
   return blocking;

@@ -33,8 +33,9 @@ public:
   virtual ReasonOr<Blocking> blockPool(mlir::Operation *pool, int64_t given) const = 0;
 };
 
-/// Whether a convolution sums up channels within blocks of `block` only: each by itself, or in
-/// groups that have as many results and are less than a block.
+/// Whether a convolution sums up channels within blocks of `block` only: each by itself, for one
+/// result or a divisor of the block, or in groups that have as many results and are less than a
+/// block.
 bool isWithinBlocks(int64_t groups, int64_t inputs, int64_t outputs, int64_t block);
 
 /// What decides whether a convolution can be computed on blocks, of its types or for some sizes.

@@ -364,6 +364,33 @@ TEST(ConvTest, Depthwise) {
   }
 }
 
+// A part of a block of channels serves a block of results; the last block is not full.
+TEST(ConvTest, SeveralResultsOfEachChannel) {
+  std::vector<ConvCase> cases;
+  for (int64_t results : {2, 3, 4, 8, 16})
+    for (int64_t channels : {4, 21, 32})
+      for (int64_t width : {5, 14}) {
+        int64_t stride = 1 + width % 2, dilation = 1 + results % 2;
+        ConvCase c{{1 + width % 2, channels, 5, width},
+                   channels * results,
+                   {3, 3},
+                   {stride, stride},
+                   {1, dilation},
+                   {1, dilation, 1, dilation},
+                   channels};
+        c.bias = results != 3;
+        cases.push_back(c);
+      }
+  cases.push_back({{1, 32, 28, 28}, 64, {7, 7}, {2, 2}, {}, {3, 3, 3, 3}, 32});
+  cases.push_back({{1, 32, 19}, 64, {3}, {}, {}, {1, 1}, 32});
+  for (const char *target : {"host", "haswell", "baseline"}) {
+    SCOPED_TRACE(target);
+    GraphCheck check;
+    check.options.targetCpu = target;
+    expectExactConvs(cases, check);
+  }
+}
+
 // Groups of two, four and eight channels, of as many results each: within a block of channels, or
 // whole blocks of narrower vectors. Channels that do not fill the last block, wide filters, lines
 // cut evenly or not, pixels of all edges.

@@ -116,6 +116,10 @@ TEST(LayoutPolicyTest, SmallGroupsLieWithinBlocks) {
   EXPECT_EQ(chosen(convOf(12, 12, 3), 8), "8, 8") << "with padding of whole groups";
   EXPECT_EQ(chosen(convOf(36, 36, 12), 8), "groups do not fill channel blocks") << "of three";
   EXPECT_EQ(chosen(convOf(32, 64, 8), 8), "groups do not fill channel blocks") << "more results";
+  EXPECT_EQ(chosen(convOf(12, 24, 12), 8), "8, 8") << "two of each channel";
+  EXPECT_EQ(chosen(convOf(4, 8, 4), 8), "8, 8");
+  EXPECT_EQ(chosen(convOf(12, 36, 12), 8), "groups do not fill channel blocks") << "three of each";
+  EXPECT_EQ(chosen(convOf(24, 12, 12), 8), "groups do not fill channel blocks") << "fewer results";
   EXPECT_EQ(chosen(convOf(4, 4, 2), 8), kNotFilled);
   ConvFacts bytes = convOf(32, 32, 8);
   bytes.dtype = DType::Int32;

@@ -20,7 +20,10 @@ using namespace quern::native;
 std::string DepthwiseSpec::name() const {
   std::string stepped = stride > 1 ? fmt::format(FMT_COMPILE("s{}"), stride) : "";
   std::string width = columns > 0 ? fmt::format(FMT_COMPILE("{}"), columns) : "wide";
-  std::string kind = group > 1 ? fmt::format(FMT_COMPILE("grouped{}"), group) : "depthwise";
+  std::string kind = group > 1 ? fmt::format(FMT_COMPILE("grouped{}"), group)
+                     : resultsOfChannel > 1
+                         ? fmt::format(FMT_COMPILE("depthwise{}x"), resultsOfChannel)
+                         : "depthwise";
   return fmt::format(FMT_COMPILE("{}_{}{}{}{}"), kind, types.label(), width, stepped,
                      epilogue.program.label());
 }
@@ -40,7 +43,7 @@ private:
   /// A line of results.
   struct Line {
     Value weights;    ///< of the block
-    Value image;      ///< the first pixel of the block
+    Value image;      ///< the first pixel of the block, or of the part of one that is read
     Value firstRow;   ///< of the window, which may lie above the image
     ClippedTaps rows; ///< of the filter
     Value start;      ///< what sums begin with
@@ -51,6 +54,8 @@ private:
   Value dim(int64_t DepthwiseDims::*member) { return kb.dim(member); }
   void emitTask(Value task);
   void emitLine(Value plane, Value y);
+  /// The first element of the image that a block of a plane of results reads.
+  Value imageOf(Value plane, Value block, Value pixels);
   /// What rows of the filter outside of the image add.
   Value addOutside(const Line &line, Value from, Value to, Value sum);
   /// Results [from, to) of a line, several at a time; where they are not inside, windows may reach
@@ -119,7 +124,7 @@ void DepthwiseEmitter::emitLine(Value plane, Value y) {
   Value filter = kb.mul(kb.mul(dim(&DepthwiseDims::rows), columns()), spec.group * spec.lanes);
   line.weights = kb.advance(kb.buffer(1), kb.mul(block, filter), types.b);
   Value pixels = kb.mul(dim(&DepthwiseDims::height), dim(&DepthwiseDims::width));
-  line.image = kb.advance(kb.buffer(0), kb.mul(plane, kb.mul(pixels, spec.lanes)), types.a);
+  line.image = kb.advance(kb.buffer(0), imageOf(plane, block, pixels), types.a);
   line.firstRow = kb.sub(kb.mul(y, dim(&DepthwiseDims::stride)), dim(&DepthwiseDims::padTop));
   line.result = kb.mul(kb.add(kb.mul(plane, dim(&DepthwiseDims::outputHeight)), y),
                        dim(&DepthwiseDims::outputWidth));
@@ -149,8 +154,18 @@ void DepthwiseEmitter::emitLine(Value plane, Value y) {
   emitGroup(line, last, 0, spec.overEnd);
 }
 
+Value DepthwiseEmitter::imageOf(Value plane, Value block, Value pixels) {
+  if (spec.resultsOfChannel == 1)
+    return kb.mul(plane, kb.mul(pixels, spec.lanes));
+  Value parts = kb.index(spec.resultsOfChannel);
+  Value first =
+      kb.mul(kb.div(plane, dim(&DepthwiseDims::blocks)), dim(&DepthwiseDims::imageBlocks));
+  Value inBlock = kb.mul(kb.rem(block, parts), spec.lanes / spec.resultsOfChannel);
+  return kb.add(kb.mul(kb.add(first, kb.div(block, parts)), kb.mul(pixels, spec.lanes)), inBlock);
+}
+
 Value DepthwiseEmitter::addOutside(const Line &line, Value from, Value to, Value sum) {
-  Value a = engine.loadA(kb, place, outside, {});
+  Value a = pixelAt(outside, 0);
   return kb.forLoop(from, to, 1, Values{sum}, [&](Value row, ValueRange now) -> Values {
     return forColumns(Values(now), [&](Value j, int64_t, Values next) -> Values {
       for (int64_t channel = 0; channel < spec.group; ++channel)
@@ -181,12 +196,15 @@ void DepthwiseEmitter::emitPixels(const Line &line, Value from, Value to, bool a
 }
 
 Value DepthwiseEmitter::pixelAt(Value pointer, int64_t channel) {
-  Value pixel = engine.loadA(kb, place, pointer, {});
-  if (spec.group == 1)
+  DotEngine::Place part = place;
+  part.lanes = spec.lanes / spec.resultsOfChannel;
+  Value pixel = engine.loadA(kb, part, pointer, {});
+  if (spec.group == 1 && spec.resultsOfChannel == 1)
     return pixel;
   SmallVector<int64_t> lanes;
   for (int64_t lane = 0; lane < spec.lanes; ++lane)
-    lanes.push_back(lane / spec.group * spec.group + channel);
+    lanes.push_back(spec.group > 1 ? lane / spec.group * spec.group + channel
+                                   : lane / spec.resultsOfChannel);
   return kb.builder().create<vector::ShuffleOp>(kb.loc(), pixel, pixel, lanes);
 }
 

@@ -3,7 +3,8 @@
 // On channel blocks, without a copy of the image that has pads: windows that reach over an edge
 // read a vector of what lies outside instead. Where channels are summed up in small groups, as many
 // results as channels each, a group lies within a block: for each of its channels the lanes of a
-// pixel are permuted, so that all lanes of a group have it.
+// pixel are permuted, so that all lanes of a group have it. Where a channel has several results, a
+// part of its block, spread over all lanes, serves a block of results.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
@@ -26,8 +27,9 @@ struct DepthwiseSpec {
   DotTypes types;
   /// The channel block.
   int64_t lanes = 16;
-  /// Channels that are summed up, a divisor of the lanes.
-  int64_t group = 1;
+  /// Channels that are summed up, and results of each channel: one of them is 1, the other a
+  /// divisor of the lanes.
+  int64_t group = 1, resultsOfChannel = 1;
   /// Results of a line that are summed up at once.
   int64_t results = 8;
   /// Of the filter, along lines. No columns: as many as DepthwiseDims says, in a loop.
@@ -42,16 +44,16 @@ struct DepthwiseSpec {
   EpilogueCode epilogue;
 
   static constexpr std::string_view kFamily = "depthwise";
-  QUERN_FIELDS(types, lanes, group, results, columns, stride, dilation, cut, overBegin, overEnd,
-               outside, hasBias, epilogue)
+  QUERN_FIELDS(types, lanes, group, resultsOfChannel, results, columns, stride, dilation, cut,
+               overBegin, overEnd, outside, hasBias, epilogue)
   std::string name() const;
   void emit(KernelBuilder &kb) const;
 };
 
 /// The run-time dims. A task is some lines of one block of channels of an image.
 struct DepthwiseDims {
-  /// Blocks of an image; parts that its lines are cut into, and the lines of one.
-  int64_t blocks = 1, parts = 1, linesOfPart = 1;
+  /// Blocks of a result and of an image; parts that lines are cut into, and the lines of one.
+  int64_t blocks = 1, imageBlocks = 1, parts = 1, linesOfPart = 1;
   int64_t height = 1, width = 1, padTop = 0, padLeft = 0;
   int64_t outputHeight = 1, outputWidth = 1;
   /// Of the filter, down the lines; and its columns.

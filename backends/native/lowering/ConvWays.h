@@ -29,7 +29,7 @@ struct ConvProblem {
   DotTypes types() const { return {inputType, weightsType, dtype, resultType()}; }
   int64_t channelsPerGroup() const { return channels / groups; }
   int64_t outputsPerGroup() const { return outputs / groups; }
-  /// Every channel is a group, or small groups of them have as many results each.
+  /// Every channel is a group, or small groups of them have as many results each; see there.
   bool isWithinBlocks() const {
     return passes::isWithinBlocks(groups, channels, outputs, outputBlock);
   }

@@ -50,6 +50,7 @@ static DepthwiseSpec depthwiseSpec(ConvProblem &p) {
   spec.types = p.types();
   spec.lanes = p.outputBlock;
   spec.group = p.channelsPerGroup();
+  spec.resultsOfChannel = p.outputs / p.channels;
   // As many as hide the latency of the multiply-add, where the registers hold them.
   int64_t vectors = p.outputBlock / p.context.target.channelBlock();
   spec.results = (p.context.target.vectorRegisters >= 32 ? 8 : 4) / vectors;
@@ -72,6 +73,7 @@ static DepthwiseDims depthwiseDims(const ConvProblem &p, int64_t resultsAtOnce) 
   const WindowShape3 &w = p.window;
   DepthwiseDims dims;
   dims.blocks = ceilDiv(p.outputs, p.outputBlock);
+  dims.imageBlocks = ceilDiv(p.channels, p.inputBlock);
   dims.height = w.input[1];
   dims.width = w.input[2];
   dims.padTop = w.padBegin[1];
