@@ -98,22 +98,58 @@ StepEstimate native::estimateTiledDot(const TiledDotSpec &spec, const TiledDotDi
 // Winograd
 //===----------------------------------------------------------------------===//
 
+/// Of transforming the inputs of a tile in a block of channels; sums take half of that.
+static double cyclesOfTransform(const WinogradTile &tile) {
+  constexpr double kOfVector = 1.11, kOfOperation = 1.63;
+  auto operations = [](WinogradFilter filter) {
+    if (filter.isShared())
+      return 0.0;
+    if (filter.results == 2)
+      return filter.taps == 3 ? 4.0 : 3.0;
+    return filter.taps == 3 ? 12.0 : 10.0;
+  };
+  double sum = kOfVector * double(tile.points());
+  for (int64_t i = 0; i < tile.rows.phases(); ++i)
+    for (int64_t j = 0; j < tile.columns.phases(); ++j) {
+      WinogradFilter rows = tile.rows.phase(i), columns = tile.columns.phase(j);
+      sum += kOfOperation * (operations(rows) * double(columns.points()) +
+                             operations(columns) * double(rows.points()));
+    }
+  return sum;
+}
+
+/// Of the products of a task with a panel, along one of the channels.
+static double cyclesOfProducts(const WinogradSpec &spec,
+                               const std::array<WinogradRows, 4> &rowsOfTask,
+                               const CpuRates &rates) {
+  constexpr double kShortest = 1.6;
+  auto weightsOf = [](const WinogradAxis &axis, bool share) {
+    return share ? axis.weights() - axis.ownPoints() : axis.ownPoints();
+  };
+  double cycles = 0;
+  for (bool rowsShare : {false, true})
+    for (bool columnsShare : {false, true}) {
+      const TileCover &cover = rowsOfTask[WinogradDims::kindOf(rowsShare, columnsShare)].cover;
+      double ofMatrix = 0;
+      for (size_t i = 0; i < spec.heights.size(); ++i) {
+        double step = cyclesOfStep(double(spec.heights[i]), double(spec.product.vectors), 1, rates);
+        ofMatrix += double(cover[i]) * std::max(step, kShortest * rates.productLatency);
+      }
+      cycles += ofMatrix * double(weightsOf(spec.tile.rows, rowsShare) *
+                                  weightsOf(spec.tile.columns, columnsShare));
+    }
+  return cycles;
+}
+
 StepEstimate native::estimateWinograd(const WinogradSpec &spec, const WinogradDims &dims,
                                       const Target &target) {
-  constexpr double kShortest = 1.6;
-  // Of transforming the inputs of a tile in a block of channels; sums take half of that.
-  double ofInputs = spec.results == 2 ? 70 : 275;
   CpuRates rates = ratesOf(target);
-  double points = double(spec.tile().points()), vectors = double(spec.product.vectors);
-  double tasks = double(ceilDiv(dims.tiles, dims.tilesPerTask)), product = 0;
-  for (size_t i = 0; i < spec.heights.size(); ++i) {
-    double tiles = double(dims.cover[i]) * (tasks - 1) + double(dims.lastCover[i]);
-    double step = cyclesOfStep(double(spec.heights[i]), vectors, 1, rates);
-    product += tiles * std::max(step, kShortest * rates.productLatency);
-  }
-  product *= points * double(dims.panels) * double(dims.depth);
-  double ofSums =
-      ofInputs / 2 + double(spec.results * spec.results) * spec.epilogue.program.cycles();
+  double tasks = double(ceilDiv(dims.tiles, dims.tilesPerTask));
+  double product = (cyclesOfProducts(spec, dims.rows, rates) * (tasks - 1) +
+                    cyclesOfProducts(spec, dims.lastRows, rates)) *
+                   double(dims.panels) * double(dims.depth);
+  double ofInputs = cyclesOfTransform(spec.tile);
+  double ofSums = ofInputs / 2 + double(spec.tile.results()) * spec.epilogue.program.cycles();
   // Each part of the panels transforms the inputs again.
   double transforms = double(dims.tiles) * (ofInputs * double(dims.inputBlocks * dims.panelParts) +
                                             ofSums * double(dims.outputBlocks));

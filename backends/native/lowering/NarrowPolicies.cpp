@@ -98,8 +98,8 @@ bool NativePrecision::isFasterByWinograd(nn::ConvOp conv) const {
   int64_t height = (*output)[2].size(), width = (*output)[3].size();
   double products = 9.0 * double(facts.inputs) * double(facts.outputs) * double(height * width);
   double direct = nanoseconds({.flops = 2 * products}, kNarrow, target);
-  return costOfWinograd({facts.inputs, facts.outputs, blocking->input, height, width}, target) <
-         direct;
+  WinogradImage image{facts.inputs, facts.outputs, blocking->input, {height}, {width}};
+  return costOfWinograd(image, target) < direct;
 }
 
 /// Whether as many rows meet a constant matrix as are multiplied while it comes from memory, half
