@@ -187,7 +187,8 @@ TEST_F(WayTest, ConvolutionInBlocks) {
   winograd = WinogradUse::Off;
   EXPECT_EQ(chosen(parse(blockedConv(64, 64, 56), "nn.conv")), "blocked");
   winograd = WinogradUse::Auto;
-  EXPECT_EQ(chosen(parse(blockedConv(64, 64, 56, 2), "nn.conv")), "blocked");
+  EXPECT_EQ(chosen(parse(blockedConv(64, 64, 56, 2), "nn.conv")), "winograd4");
+  EXPECT_EQ(chosen(parse(blockedConv(64, 64, 60, 3), "nn.conv")), "blocked");
   EXPECT_EQ(chosen(parse(blockedConv(256, 256, 2), "nn.conv")), "blocked");
   EXPECT_EQ(chosen(parse(blockedConv(2052, 4, 8), "nn.conv")), "blocked");
 }

@@ -1,4 +1,4 @@
-//===- WinogradTest.cpp - 3 x 3 convolution by Winograd's algorithm -------===//
+//===- WinogradTest.cpp - small filters by Winograd's algorithm -----------===//
 //
 // Its results are near those of float64, about as near as those of the direct way: the bound is 8
 // times the direct way's own error.
@@ -11,6 +11,7 @@
 
 #include <cmath>
 #include <fmt/format.h>
+#include <random>
 
 using namespace quern;
 using namespace quern::native;
@@ -21,12 +22,17 @@ struct WinogradCase {
   /// Top, left, bottom, right.
   Tensor::Dims pads = {1, 1, 1, 1};
   bool bias = true, residual = false;
+  /// Along rows and columns.
+  Tensor::Dims strides = {1, 1}, filter = {3, 3};
 
-  int64_t outputHeight() const { return height + pads[0] + pads[2] - 2; }
-  int64_t outputWidth() const { return width + pads[1] + pads[3] - 2; }
+  int64_t outputSize(int64_t axis) const {
+    int64_t size = axis == 0 ? height : width;
+    return (size + pads[axis] + pads[axis + 2] - filter[axis]) / strides[axis] + 1;
+  }
   std::string text() const {
-    return fmt::format("{}x{}x{}x{} to {}, pads {} {} {} {}{}{}", batch, channels, height, width,
-                       outputs, pads[0], pads[1], pads[2], pads[3], bias ? ", bias" : "",
+    return fmt::format("{}x{}x{}x{} to {}, filter {}x{}, strides {} {}, pads {} {} {} {}{}{}",
+                       batch, channels, height, width, outputs, filter[0], filter[1], strides[0],
+                       strides[1], pads[0], pads[1], pads[2], pads[3], bias ? ", bias" : "",
                        residual ? ", residual" : "");
   }
 };
@@ -38,9 +44,9 @@ struct Convolution {
 
   explicit Convolution(const WinogradCase &c)
       : shape(c), input(normalTensor({c.batch, c.channels, c.height, c.width}, 1, 1)),
-        weights(normalTensor({c.outputs, c.channels, 3, 3}, 1, 2)),
+        weights(normalTensor({c.outputs, c.channels, c.filter[0], c.filter[1]}, 1, 2)),
         bias(normalTensor({c.outputs}, 1, 3)),
-        residual(normalTensor({c.batch, c.outputs, c.outputHeight(), c.outputWidth()}, 1, 4)) {}
+        residual(normalTensor({c.batch, c.outputs, c.outputSize(0), c.outputSize(1)}, 1, 4)) {}
 
   /// With `block` channels in blocks, or plain ones.
   Graph graph(int64_t block = 0) const {
@@ -52,14 +58,14 @@ struct Convolution {
                          (channels + block - 1) / block, height, width, block, block);
     };
     Graph graph;
-    std::string resultType = image(c.outputs, c.outputHeight(), c.outputWidth());
+    std::string resultType = image(c.outputs, c.outputSize(0), c.outputSize(1));
     GraphValue result = graph.op(
         "nn.conv",
         {graph.input(image(c.channels, c.height, c.width)), graph.weight(weights),
          c.bias ? graph.weight(bias) : graph.none()},
-        fmt::format("strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: "
+        fmt::format("strides = array<i64: {}, {}>, dilations = array<i64: 1, 1>, pads = array<i64: "
                     "{}, {}, {}, {}>, group = 1",
-                    c.pads[0], c.pads[1], c.pads[2], c.pads[3]),
+                    c.strides[0], c.strides[1], c.pads[0], c.pads[1], c.pads[2], c.pads[3]),
         block == 0 ? "" : resultType);
     if (c.residual)
       result = graph.op("nn.relu", {graph.op("nn.add", {result, graph.input(resultType)})});
@@ -80,8 +86,8 @@ struct Convolution {
     std::vector<double> results;
     for (int64_t n = 0; n < c.batch; ++n)
       for (int64_t k = 0; k < c.outputs; ++k)
-        for (int64_t y = 0; y < c.outputHeight(); ++y)
-          for (int64_t x = 0; x < c.outputWidth(); ++x)
+        for (int64_t y = 0; y < c.outputSize(0); ++y)
+          for (int64_t x = 0; x < c.outputSize(1); ++x)
             results.push_back(finish(sumAt(n, k, y, x), static_cast<int64_t>(results.size()), k));
     return results;
   }
@@ -91,14 +97,16 @@ private:
     const WinogradCase &c = shape;
     double sum = 0;
     for (int64_t channel = 0; channel < c.channels; ++channel)
-      for (int64_t i = 0; i < 3; ++i)
-        for (int64_t j = 0; j < 3; ++j) {
-          int64_t row = y + i - c.pads[0], column = x + j - c.pads[1];
+      for (int64_t i = 0; i < c.filter[0]; ++i)
+        for (int64_t j = 0; j < c.filter[1]; ++j) {
+          int64_t row = y * c.strides[0] + i - c.pads[0];
+          int64_t column = x * c.strides[1] + j - c.pads[1];
           if (row < 0 || row >= c.height || column < 0 || column >= c.width)
             continue;
           int64_t pixel = ((n * c.channels + channel) * c.height + row) * c.width + column;
           sum += double(input.data<float>()[pixel]) *
-                 double(weights.data<float>()[((k * c.channels + channel) * 3 + i) * 3 + j]);
+                 double(weights.data<
+                        float>()[((k * c.channels + channel) * c.filter[0] + i) * c.filter[1] + j]);
         }
     return sum;
   }
@@ -150,6 +158,9 @@ protected:
     return largest;
   }
 
+  /// In both ways, beside the direct one's.
+  void expectBoundErrors(const WinogradCase &c);
+
   static bool hasKernel(const GraphRun &run, const std::string &prefix) {
     for (const ProfileRow &step : run.steps)
       if (step.kernel.rfind(prefix, 0) == 0)
@@ -161,6 +172,29 @@ protected:
 };
 } // namespace
 
+/// Of small images, of all that a case can have; the same ones in every run.
+static WinogradCase drawCase(std::mt19937 &random) {
+  auto draw = [&](int64_t least, int64_t most) {
+    return std::uniform_int_distribution<int64_t>(least, most)(random);
+  };
+  WinogradCase c{draw(1, 3), 16 * draw(1, 4), draw(3, 20), draw(3, 20), 16 * draw(1, 4)};
+  for (int64_t &pad : c.pads)
+    pad = draw(0, 2);
+  c.bias = draw(0, 1) == 1;
+  c.residual = draw(0, 1) == 1;
+  c.strides = {draw(1, 2), draw(1, 2)};
+  return c;
+}
+
+void WinogradTest::expectBoundErrors(const WinogradCase &c) {
+  SCOPED_TRACE(c.text());
+  Convolution conv(c);
+  double direct = errorOf(conv, "blocked");
+  ASSERT_GT(direct, 0);
+  for (const char *way : {"winograd2", "winograd4"})
+    EXPECT_LE(errorOf(conv, way), 8 * direct) << way;
+}
+
 TEST_P(WinogradTest, ErrorIsBoundByTheDirectWays) {
   const WinogradCase cases[] = {
       {1, 64, 14, 14, 64},
@@ -170,15 +204,19 @@ TEST_P(WinogradTest, ErrorIsBoundByTheDirectWays) {
       {3, 48, 5, 8, 32, {0, 2, 1, 0}, true},
       {1, 32, 13, 2, 80, {2, 2, 2, 2}, false, true},
       {1, 128, 30, 30, 32},
+      {1, 64, 28, 28, 64, {1, 1, 1, 1}, true, false, {2, 2}},
+      {1, 128, 60, 60, 32, {0, 0, 1, 1}, true, true, {2, 2}},
+      {1, 16, 1, 1, 16, {1, 1, 1, 1}, true, false, {2, 2}},
   };
-  for (const WinogradCase &c : cases) {
-    SCOPED_TRACE(c.text());
-    Convolution conv(c);
-    double direct = errorOf(conv, "blocked");
-    ASSERT_GT(direct, 0);
-    for (const char *way : {"winograd2", "winograd4"})
-      EXPECT_LE(errorOf(conv, way), 8 * direct) << way;
-  }
+  for (const WinogradCase &c : cases)
+    expectBoundErrors(c);
+}
+
+TEST_P(WinogradTest, ErrorsOfDrawnCasesAreBound) {
+  constexpr int kCases = 12;
+  std::mt19937 random(1);
+  for (int i = 0; i < kCases; ++i)
+    expectBoundErrors(drawCase(random));
 }
 
 INSTANTIATE_TEST_SUITE_P(Targets, WinogradTest,

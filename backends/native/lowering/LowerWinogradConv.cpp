@@ -27,10 +27,11 @@ static std::optional<Reason> refuseWinograd(const ConvProblem &p) {
   const WindowShape3 &w = p.window;
   bool isPlane = w.input[0] == 1 && w.kernel[0] == 1 && w.padBegin[0] == 0 && p.padEnd[0] == 0;
   for (int a : {1, 2})
-    isPlane &= w.kernel[a] == 3 && w.stride[a] == 1 && w.dilation[a] == 1;
+    isPlane &= w.kernel[a] == 3 && w.stride[a] <= 2 && w.dilation[a] == 1;
   if (!isPlane || p.groups != 1)
-    return Reason{ReasonCode::Attributes,
-                  "Winograd's algorithm is for 3 x 3 filters of all channels, at every pixel"};
+    return Reason{
+        ReasonCode::Attributes,
+        "Winograd's algorithm is for 3 x 3 filters of all channels, with strides of 1 or 2"};
   constexpr int64_t kMostChannels = 2048; // 4 MB of transformed inputs in each worker
   if (p.channels > kMostChannels)
     return Reason{ReasonCode::Shape, "there are too many channels for the caches"};
