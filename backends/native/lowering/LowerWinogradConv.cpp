@@ -27,11 +27,11 @@ static std::optional<Reason> refuseWinograd(const ConvProblem &p) {
   const WindowShape3 &w = p.window;
   bool isPlane = w.input[0] == 1 && w.kernel[0] == 1 && w.padBegin[0] == 0 && p.padEnd[0] == 0;
   for (int a : {1, 2})
-    isPlane &= w.kernel[a] == 3 && w.stride[a] <= 2 && w.dilation[a] == 1;
-  if (!isPlane || p.groups != 1)
-    return Reason{
-        ReasonCode::Attributes,
-        "Winograd's algorithm is for 3 x 3 filters of all channels, with strides of 1 or 2"};
+    isPlane &= w.stride[a] <= 2 && (w.kernel[a] == 1 || (w.kernel[a] == 3 && w.dilation[a] == 1));
+  if (!isPlane || p.groups != 1 || p.kernelPositions() == 1)
+    return Reason{ReasonCode::Attributes,
+                  "Winograd's algorithm is for filters of 3 weights along "
+                  "one axis or two, of all channels, with strides of 1 or 2"};
   constexpr int64_t kMostChannels = 2048; // 4 MB of transformed inputs in each worker
   if (p.channels > kMostChannels)
     return Reason{ReasonCode::Shape, "there are too many channels for the caches"};
@@ -45,10 +45,13 @@ static WinogradImage imageOf(const ConvProblem &p) {
   return {p.channels, p.outputs, p.inputBlock, axis(1), axis(2)};
 }
 
-/// Of so many results along each axis.
+/// Of so many results along each axis; where a filter has one weight they share it. Lines have one.
 static WinogradTile tileOf(const WinogradImage &image, int64_t results) {
-  return {{results, image.rows.taps, image.rows.stride},
-          {results, image.columns.taps, image.columns.stride}};
+  auto axis = [&](const WinogradImage::Axis &a) -> WinogradAxis {
+    bool isLine = a.taps == 1 && a.size == 1;
+    return {isLine ? 1 : results, a.taps, a.stride};
+  };
+  return {axis(image.rows), axis(image.columns)};
 }
 
 static int64_t tilesPerLine(const WinogradImage &image, const WinogradTile &tile) {
