@@ -177,23 +177,26 @@ TEST(StepTimesTest, KernelStepsOfAPlanHaveTimes) {
 }
 
 //===----------------------------------------------------------------------===//
-// Ways, in the order that was measured on Zen 5
+// Ways, in the order that was measured
 //===----------------------------------------------------------------------===//
 
-/// The ways of a 3 x 3 convolution of float32 on images of `side` pixels, fastest first.
-static std::vector<std::string> orderOfWays(int64_t channels, int64_t outputs, int64_t side) {
+/// The ways of a 3 x 3 convolution of float32 with results of `side` pixels a side, fastest first.
+static std::vector<std::string> orderOfWays(int64_t channels, int64_t outputs, int64_t side,
+                                            int64_t stride = 1, const std::string &cpu = "znver5") {
   Graph graph;
-  auto image = [&](int64_t all) {
-    return fmt::format("1x{0}x{1}x{1}x16xf32, #nn.blocked<16>", all / 16, side);
+  auto image = [&](int64_t all, int64_t pixels) {
+    return fmt::format("1x{0}x{1}x{1}x16xf32, #nn.blocked<16>", all / 16, pixels);
   };
   GraphValue weights = graph.weight(fmt::format("{}x{}x3x3xf32", outputs, channels));
-  graph.output(graph.op("nn.conv", {graph.input(image(channels)), weights, graph.none()},
-                        "strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, "
-                        "pads = array<i64: 1, 1, 1, 1>, group = 1",
-                        image(outputs)));
+  graph.output(graph.op("nn.conv",
+                        {graph.input(image(channels, side * stride)), weights, graph.none()},
+                        fmt::format("strides = array<i64: {0}, {0}>, dilations = array<i64: 1, 1>, "
+                                    "pads = array<i64: 1, 1, 1, 1>, group = 1",
+                                    stride),
+                        image(outputs, side)));
   mlir::MLIRContext mlir(mlir::MLIRContext::Threading::DISABLED);
   auto module = graph.parse(mlir);
-  Target target = targetOf("znver5");
+  Target target = targetOf(cpu);
   plan::ShapeEnvironment values;
   WayLog log;
   LoweringContext context{target, 1, values, nullptr, WinogradUse::Auto, &log};
@@ -218,4 +221,18 @@ TEST(StepTimesTest, WaysComeInTheMeasuredOrder) {
   EXPECT_EQ(orderOfWays(256, 256, 14).back(), "blocked");
   EXPECT_THAT(orderOfWays(16, 64, 56), ElementsAre("winograd4", "winograd2", "blocked"));
   EXPECT_EQ(orderOfWays(256, 256, 2).front(), "blocked");
+}
+
+// Weights grow by 4 for the larger tiles, and late layers wait for them.
+TEST(StepTimesTest, WaysOfStridedConvolutionsComeInTheMeasuredOrder) {
+  auto order = [](int64_t channels, int64_t outputs, int64_t side) {
+    return orderOfWays(channels, outputs, side, 2, "znver4");
+  };
+  using testing::ElementsAre;
+  EXPECT_THAT(order(16, 32, 112), ElementsAre("winograd4", "winograd2", "blocked"));
+  EXPECT_THAT(order(64, 64, 56), ElementsAre("winograd4", "winograd2", "blocked"));
+  EXPECT_THAT(order(128, 128, 28), ElementsAre("winograd4", "winograd2", "blocked"));
+  EXPECT_THAT(order(256, 256, 14), ElementsAre("winograd2", "winograd4", "blocked"));
+  EXPECT_THAT(order(512, 1024, 10), ElementsAre("winograd2", "winograd4", "blocked"));
+  EXPECT_EQ(order(16, 16, 4).front(), "blocked");
 }

@@ -166,17 +166,19 @@ TEST_F(WayTest, Convolution) {
   EXPECT_EQ(chosen(parse(plainConv("3x3", 2), "nn.conv")), "unfolded");
 }
 
-/// A convolution of 3 x 3 on blocks of 4 channels.
-static Graph blockedConv(int64_t channels, int64_t outputs, int64_t side, int64_t stride = 1) {
+/// A convolution on blocks of 4 channels.
+static Graph blockedConv(int64_t channels, int64_t outputs, int64_t side, int64_t stride = 1,
+                         int64_t height = 3, int64_t width = 3) {
   Graph graph;
   auto image = [](int64_t all, int64_t pixels) {
     return fmt::format("1x{0}x{1}x{1}x4xf32, #nn.blocked<4>", all / 4, pixels);
   };
-  GraphValue weights = graph.weight(fmt::format("{}x{}x3x3xf32", outputs, channels));
+  GraphValue weights =
+      graph.weight(fmt::format("{}x{}x{}x{}xf32", outputs, channels, height, width));
   graph.output(graph.op("nn.conv", {graph.input(image(channels, side)), weights, graph.none()},
                         fmt::format("strides = array<i64: {0}, {0}>, dilations = array<i64: 1, 1>, "
-                                    "pads = array<i64: 1, 1, 1, 1>, group = 1",
-                                    stride),
+                                    "pads = array<i64: {1}, {2}, {1}, {2}>, group = 1",
+                                    stride, height / 2, width / 2),
                         image(outputs, side / stride)));
   return graph;
 }
@@ -187,7 +189,11 @@ TEST_F(WayTest, ConvolutionInBlocks) {
   winograd = WinogradUse::Off;
   EXPECT_EQ(chosen(parse(blockedConv(64, 64, 56), "nn.conv")), "blocked");
   winograd = WinogradUse::Auto;
-  EXPECT_EQ(chosen(parse(blockedConv(64, 64, 56, 2), "nn.conv")), "blocked");
+  EXPECT_EQ(chosen(parse(blockedConv(64, 64, 56, 2), "nn.conv")), "winograd4");
+  EXPECT_EQ(chosen(parse(blockedConv(64, 64, 60, 3), "nn.conv")), "blocked");
+  EXPECT_EQ(chosen(parse(blockedConv(64, 64, 56, 1, 1, 3), "nn.conv")), "winograd4");
+  EXPECT_EQ(chosen(parse(blockedConv(64, 64, 56, 1, 3, 1), "nn.conv")), "winograd4");
+  EXPECT_EQ(chosen(parse(blockedConv(64, 64, 56, 1, 1, 1), "nn.conv")), "blocked");
   EXPECT_EQ(chosen(parse(blockedConv(256, 256, 2), "nn.conv")), "blocked");
   EXPECT_EQ(chosen(parse(blockedConv(2052, 4, 8), "nn.conv")), "blocked");
 }

@@ -98,26 +98,98 @@ StepEstimate native::estimateTiledDot(const TiledDotSpec &spec, const TiledDotDi
 // Winograd
 //===----------------------------------------------------------------------===//
 
+/// Of transforming the inputs of a tile in a block of channels; sums take half of that.
+static double cyclesOfTransform(const WinogradTile &tile, const CpuRates &rates) {
+  // Vectors go to the second cache and come from it, by halves where units are half as wide.
+  constexpr double kOfVector = 1.11, kOfHalves = 3.5, kOfOperation = 1.63;
+  double ofVector = kOfVector + (rates.productsPerCycle < 2 ? kOfHalves : 0);
+  auto operations = [](WinogradFilter filter) {
+    if (filter.isShared())
+      return 0.0;
+    if (filter.results == 2)
+      return filter.taps == 3 ? 4.0 : 3.0;
+    return filter.taps == 3 ? 12.0 : 10.0;
+  };
+  double sum = ofVector * double(tile.points());
+  for (int64_t i = 0; i < tile.rows.phases(); ++i)
+    for (int64_t j = 0; j < tile.columns.phases(); ++j) {
+      WinogradFilter rows = tile.rows.phase(i), columns = tile.columns.phase(j);
+      sum += kOfOperation * (operations(rows) * double(columns.points()) +
+                             operations(columns) * double(rows.points()));
+    }
+  return sum;
+}
+
+namespace {
+/// Of all points that share their weights alike: how many weights there are for a channel and an
+/// output, and the cycles of all products with them.
+struct WinogradProducts {
+  double weights = 0, cycles = 0;
+};
+} // namespace
+
+/// One for each WinogradDims::kindOf.
+static std::array<WinogradProducts, 4> productsOf(const WinogradSpec &spec,
+                                                  const WinogradDims &dims, const CpuRates &rates) {
+  constexpr double kShortest = 1.6;
+  auto stepsOf = [&](const TileCover &cover) {
+    double cycles = 0;
+    for (size_t i = 0; i < spec.heights.size(); ++i) {
+      double step = cyclesOfStep(double(spec.heights[i]), double(spec.product.vectors), 1, rates);
+      cycles += double(cover[i]) * std::max(step, kShortest * rates.productLatency);
+    }
+    return cycles;
+  };
+  auto weightsOf = [](const WinogradAxis &axis, bool share) {
+    return double(share ? axis.weights() - axis.ownPoints() : axis.ownPoints());
+  };
+  double tasks = double(ceilDiv(dims.tiles, dims.tilesPerTask));
+  std::array<WinogradProducts, 4> all;
+  for (bool rowsShare : {false, true})
+    for (bool columnsShare : {false, true}) {
+      int64_t kind = WinogradDims::kindOf(rowsShare, columnsShare);
+      double weights =
+          weightsOf(spec.tile.rows, rowsShare) * weightsOf(spec.tile.columns, columnsShare);
+      double steps =
+          stepsOf(dims.rows[kind].cover) * (tasks - 1) + stepsOf(dims.lastRows[kind].cover);
+      all[kind] = {weights, weights * steps * double(dims.panels) * double(dims.depth)};
+    }
+  return all;
+}
+
+/// The share of the time that weights take to come from memory which is waited for. Those that few
+/// rows meet come later than they are multiplied, though others take long.
+static double exposedWeights(const WinogradSpec &spec, const WinogradDims &dims,
+                             const std::array<WinogradProducts, 4> &products,
+                             const CpuRates &rates) {
+  if (spec.product.linesAhead == 0)
+    return 1;
+  double ofWeight = double(dims.depth * dims.panels * spec.product.columns()) *
+                    double(dtypeBytes(DType::Float32)) / rates.fromMemory;
+  double computing = 0, moving = 0, together = 0;
+  for (const WinogradProducts &some : products) {
+    double ofSome = rates.nanoseconds(some.cycles), ofTheirs = some.weights * ofWeight;
+    computing += ofSome;
+    moving += ofTheirs;
+    together += std::max(ofSome, ofTheirs);
+  }
+  double late = (together - std::max(computing, moving)) / std::min(computing, moving);
+  return rates.waitsForWinograd + std::max(0.0, 1 - rates.waitsForWinograd) * late;
+}
+
 StepEstimate native::estimateWinograd(const WinogradSpec &spec, const WinogradDims &dims,
                                       const Target &target) {
-  constexpr double kShortest = 1.6;
-  // Of transforming the inputs of a tile in a block of channels; sums take half of that.
-  double ofInputs = spec.results == 2 ? 70 : 275;
   CpuRates rates = ratesOf(target);
-  double points = double(spec.tile().points()), vectors = double(spec.product.vectors);
-  double tasks = double(ceilDiv(dims.tiles, dims.tilesPerTask)), product = 0;
-  for (size_t i = 0; i < spec.heights.size(); ++i) {
-    double tiles = double(dims.cover[i]) * (tasks - 1) + double(dims.lastCover[i]);
-    double step = cyclesOfStep(double(spec.heights[i]), vectors, 1, rates);
-    product += tiles * std::max(step, kShortest * rates.productLatency);
-  }
-  product *= points * double(dims.panels) * double(dims.depth);
-  double ofSums =
-      ofInputs / 2 + double(spec.results * spec.results) * spec.epilogue.program.cycles();
+  std::array<WinogradProducts, 4> products = productsOf(spec, dims, rates);
+  double product = 0;
+  for (const WinogradProducts &some : products)
+    product += some.cycles;
+  double ofInputs = cyclesOfTransform(spec.tile, rates);
+  double ofSums = ofInputs / 2 + double(spec.tile.results()) * spec.epilogue.program.cycles();
   // Each part of the panels transforms the inputs again.
   double transforms = double(dims.tiles) * (ofInputs * double(dims.inputBlocks * dims.panelParts) +
                                             ofSums * double(dims.outputBlocks));
-  constexpr double kBeside = 1500, kExposed = 1;
+  constexpr double kBeside = 1500;
   return {kBeside + rates.nanoseconds(product + transforms),
-          spec.product.linesAhead > 0 ? rates.waitsForWinograd : kExposed};
+          exposedWeights(spec, dims, products, rates)};
 }

@@ -1,4 +1,4 @@
-//===- WinogradKernel.cpp - 3 x 3 convolution by Winograd's algorithm -----===//
+//===- WinogradKernel.cpp - small filters by Winograd's algorithm ---------===//
 #include "backends/native/kernels/WinogradKernel.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -11,8 +11,8 @@ using namespace quern;
 using namespace quern::native;
 
 std::string WinogradSpec::name() const {
-  return fmt::format(FMT_COMPILE("winograd{}_{}x{}{}"), results, heights.front(), product.columns(),
-                     epilogue.program.label());
+  return fmt::format(FMT_COMPILE("winograd{}_{}x{}{}"), tile.label(), heights.front(),
+                     product.columns(), epilogue.program.label());
 }
 
 namespace {
@@ -21,12 +21,12 @@ constexpr DType kType = DType::Float32;
 class WinogradEmitter {
 public:
   WinogradEmitter(KernelBuilder &kb, const WinogradSpec &spec)
-      : kb(kb), spec(spec), tile(spec.tile()), lanes(spec.product.lanes) {}
+      : kb(kb), spec(spec), tile(spec.tile), lanes(spec.product.lanes) {}
 
   void emit() {
     zeros = kb.stackSpace(kType, lanes);
     kb.store(kb.floatConstant(kType, lanes, 0), zeros, kType, lanes);
-    results = kb.stackSpace(kType, tile.results * tile.results * lanes);
+    results = kb.stackSpace(kType, tile.results() * lanes);
     sums = kb.advance(kb.scratch(), kb.mul(dim(&WinogradDims::inputPoint), tile.points()), kType);
     kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](Value task) { emitTask(task); });
   }
@@ -40,34 +40,78 @@ private:
   };
 
   Value dim(int64_t WinogradDims::*member) { return kb.dim(member); }
+  /// Of the channels that are summed up.
+  Value fullBlocks() { return kb.div(dim(&WinogradDims::depth), kb.index(lanes)); }
   Place placeOf(Value index);
   void emitTask(Value task);
-  /// Tile `index`, all channels, as row `row` of the products.
-  void transformTile(Value index, Value row);
-  /// The vector at pixel (y, x) of the image at `plane`: zeros outside.
-  Values loadInputs(Value plane, const Place &at);
+  /// All channels of tile `row` of a task with `count` of them, which is tile `index` of all
+  /// images.
+  void transformTile(Value index, Value row, Value count);
+  /// The pixels that a phase of each axis has in the block of the image at `plane`: zeros outside.
+  Values loadInputs(Value plane, const Place &at, int64_t rowPhase, int64_t columnPhase);
+  /// Of points along an axis those that share a weight: whether one is, and how many there are.
+  struct Sharing {
+    /// Null where all are alike, `points` of them with each weight.
+    Value isShared;
+    Value points;
+    bool areAll = false;
+  };
+  Sharing sharingOf(const WinogradAxis &axis, Value weight);
+  /// Number `field` of the WinogradRows of a matrix.
+  Value ofRows(const Sharing &rows, const Sharing &columns, Value isLast, int64_t field);
   /// The products of all points with a panel; the last task has fewer tiles.
-  void multiply(Value panel, Value isLast);
-  /// `ahead`: see DotOperands.
-  void multiplyRows(Value firstRow, int64_t rows, Value a, Value b, Value c, Value ahead,
+  void multiply(Value panel, Value count, Value isLast);
+  /// Of the panel at `weights`: of these weights along both axes.
+  struct Matrix {
+    Value weights, row, column;
+  };
+  /// The products with a matrix, of channels from block `firstBlock` on.
+  void multiplyMatrix(const Matrix &of, Value firstBlock, Value count, Value isLast);
+  /// `blockStride` is that of A, `ahead`: see DotOperands.
+  void multiplyRows(int64_t rows, Value a, Value b, Value c, Value blockStride, Value ahead,
                     Value aheadStride);
-  void finishTile(Value index, Value row, Value panel);
-  void finishVector(const Place &at, Value row, Value vector, Value block);
+  void finishTile(Value index, Value row, Value count, Value panel);
+  /// `from`: where in the sums of a point the vector is.
+  void finishVector(const Place &at, Value from, Value count, Value block);
 
   KernelBuilder &kb;
   const WinogradSpec &spec;
-  WinogradTile tile;
+  const WinogradTile &tile;
   int64_t lanes;
   /// A vector of zeros; the results of a tile; the sums of a panel.
   Value zeros, results, sums;
 };
 } // namespace
 
+namespace {
+/// Where the products of a point are: rows of the matrix of all points that share its weight, which
+/// follows the `before` points of others.
+struct PointPlace {
+  int64_t before = 0;
+  /// How many points share it, and which of them this one is.
+  int64_t sharing = 1, number = 0;
+
+  PointPlace(const WinogradTile &tile, int64_t row, int64_t column) {
+    auto weightOf = [](const WinogradAxis &axis, int64_t point) {
+      return std::min(point, axis.ownPoints());
+    };
+    auto sharingOf = [](const WinogradAxis &axis, int64_t point) {
+      return point < axis.ownPoints() ? int64_t{1} : axis.sharedPoints();
+    };
+    int64_t ofRow = sharingOf(tile.rows, row), ofColumn = sharingOf(tile.columns, column);
+    int64_t rowWeight = weightOf(tile.rows, row), columnWeight = weightOf(tile.columns, column);
+    before = rowWeight * tile.columns.points() + ofRow * columnWeight;
+    sharing = ofRow * ofColumn;
+    number = (row - rowWeight) * ofColumn + column - columnWeight;
+  }
+};
+} // namespace
+
 WinogradEmitter::Place WinogradEmitter::placeOf(Value index) {
   Value inImage = kb.rem(index, dim(&WinogradDims::tilesPerImage));
   return {kb.div(index, dim(&WinogradDims::tilesPerImage)),
-          kb.mul(kb.div(inImage, dim(&WinogradDims::tilesPerLine)), tile.results),
-          kb.mul(kb.rem(inImage, dim(&WinogradDims::tilesPerLine)), tile.results)};
+          kb.mul(kb.div(inImage, dim(&WinogradDims::tilesPerLine)), tile.rows.results),
+          kb.mul(kb.rem(inImage, dim(&WinogradDims::tilesPerLine)), tile.columns.results)};
 }
 
 void WinogradEmitter::emitTask(Value task) {
@@ -77,35 +121,40 @@ void WinogradEmitter::emitTask(Value task) {
   Value rest = kb.sub(dim(&WinogradDims::tiles), first);
   Value isLast = kb.lessThan(rest, dim(&WinogradDims::tilesPerTask));
   Value count = kb.minSigned(rest, dim(&WinogradDims::tilesPerTask));
-  kb.forLoop(kb.index(0), count, 1, [&](Value row) { transformTile(kb.add(first, row), row); });
+  kb.forLoop(kb.index(0), count, 1,
+             [&](Value row) { transformTile(kb.add(first, row), row, count); });
   Value from = kb.mul(part, dim(&WinogradDims::panelsPerPart));
   Value to =
       kb.minSigned(kb.add(from, dim(&WinogradDims::panelsPerPart)), dim(&WinogradDims::panels));
   kb.forLoop(from, to, 1, [&](Value panel) {
-    multiply(panel, isLast);
+    multiply(panel, count, isLast);
     kb.forLoop(kb.index(0), count, 1,
-               [&](Value row) { finishTile(kb.add(first, row), row, panel); });
+               [&](Value row) { finishTile(kb.add(first, row), row, count, panel); });
   });
 }
 
-WinogradEmitter::Values WinogradEmitter::loadInputs(Value plane, const Place &at) {
+WinogradEmitter::Values WinogradEmitter::loadInputs(Value plane, const Place &at, int64_t rowPhase,
+                                                    int64_t columnPhase) {
   OpBuilder &ops = kb.builder();
   // Row and column numbers below zero are large ones without a sign.
   auto isWithin = [&](Value number, Value size) -> Value {
     return ops.create<arith::CmpIOp>(kb.loc(), arith::CmpIPredicate::ult, number, size);
   };
+  int64_t width = tile.columns.phase(columnPhase).points();
   Values columns, areColumns;
-  for (int64_t j = 0; j < tile.inputs(); ++j) {
-    Value x = kb.add(kb.sub(at.x, dim(&WinogradDims::padLeft)), j);
+  Value left = kb.sub(kb.mul(at.x, tile.columns.stride), dim(&WinogradDims::padLeft));
+  for (int64_t j = 0; j < width; ++j) {
+    Value x = kb.add(left, columnPhase + j * tile.columns.stride);
     columns.push_back(kb.mul(x, lanes));
     areColumns.push_back(isWithin(x, dim(&WinogradDims::width)));
   }
   Values inputs;
-  for (int64_t i = 0; i < tile.inputs(); ++i) {
-    Value y = kb.add(kb.sub(at.y, dim(&WinogradDims::padTop)), i);
+  Value top = kb.sub(kb.mul(at.y, tile.rows.stride), dim(&WinogradDims::padTop));
+  for (int64_t i = 0; i < tile.rows.phase(rowPhase).points(); ++i) {
+    Value y = kb.add(top, rowPhase + i * tile.rows.stride);
     Value isRow = isWithin(y, dim(&WinogradDims::height));
     Value line = kb.mul(kb.mul(y, dim(&WinogradDims::width)), lanes);
-    for (int64_t j = 0; j < tile.inputs(); ++j) {
+    for (int64_t j = 0; j < width; ++j) {
       Value isPixel = ops.create<arith::AndIOp>(kb.loc(), isRow, areColumns[j]);
       Value pixel = kb.advance(plane, kb.add(line, columns[j]), kType);
       Value from = ops.create<arith::SelectOp>(kb.loc(), isPixel, pixel, zeros);
@@ -115,89 +164,142 @@ WinogradEmitter::Values WinogradEmitter::loadInputs(Value plane, const Place &at
   return inputs;
 }
 
-void WinogradEmitter::transformTile(Value index, Value row) {
+void WinogradEmitter::transformTile(Value index, Value row, Value count) {
   Place at = placeOf(index);
   Value pixels = kb.mul(dim(&WinogradDims::height), dim(&WinogradDims::width));
   Value blocks = dim(&WinogradDims::inputBlocks);
+  auto transformPhases = [&](Value plane, Value block, int64_t rowPhase, int64_t columnPhase) {
+    WinogradFilter rows = tile.rows.phase(rowPhase), columns = tile.columns.phase(columnPhase);
+    Values inputs = loadInputs(plane, at, rowPhase, columnPhase);
+    Value blockStart = kb.mul(block, dim(&WinogradDims::blockStride));
+    for (auto [i, vector] : llvm::enumerate(transformInputs(kb, rows, columns, inputs, lanes))) {
+      auto point = static_cast<int64_t>(i);
+      PointPlace place(tile, tile.rows.pointsBefore(rowPhase) + point / columns.points(),
+                       tile.columns.pointsBefore(columnPhase) + point % columns.points());
+      Value inBlock = kb.mul(kb.add(kb.mul(count, place.number), row), lanes);
+      Value to = kb.add(kb.mul(dim(&WinogradDims::inputPoint), place.before),
+                        kb.add(kb.mul(blockStart, place.sharing), inBlock));
+      kb.store(vector, kb.advance(kb.scratch(), to, kType), kType, lanes);
+    }
+  };
   kb.forLoop(kb.index(0), blocks, 1, [&](Value block) {
     Value plane = kb.mul(kb.add(kb.mul(at.image, blocks), block), kb.mul(pixels, lanes));
-    Values inputs = loadInputs(kb.advance(kb.buffer(0), plane, kType), at);
-    Value to = kb.add(kb.mul(row, lanes), kb.mul(block, dim(&WinogradDims::blockStride)));
-    for (Value vector : transformInputs(kb, tile, inputs, lanes)) {
-      kb.store(vector, kb.advance(kb.scratch(), to, kType), kType, lanes);
-      to = kb.add(to, dim(&WinogradDims::inputPoint));
-    }
+    for (int64_t i = 0; i < tile.rows.phases(); ++i)
+      for (int64_t j = 0; j < tile.columns.phases(); ++j)
+        transformPhases(kb.advance(kb.buffer(0), plane, kType), block, i, j);
   });
 }
 
-void WinogradEmitter::multiplyRows(Value firstRow, int64_t rows, Value a, Value b, Value c,
+WinogradEmitter::Sharing WinogradEmitter::sharingOf(const WinogradAxis &axis, Value weight) {
+  if (axis.sharedPoints() == 0)
+    return {{}, kb.index(1)};
+  if (axis.ownPoints() == 0)
+    return {{}, kb.index(axis.sharedPoints()), true};
+  Value isOwn = kb.lessThan(weight, kb.index(axis.ownPoints()));
+  Value isShared = kb.lessThan(kb.index(axis.ownPoints() - 1), weight);
+  return {isShared, kb.builder().create<arith::SelectOp>(kb.loc(), isOwn, kb.index(1),
+                                                         kb.index(axis.sharedPoints()))};
+}
+
+Value WinogradEmitter::ofRows(const Sharing &rows, const Sharing &columns, Value isLast,
+                              int64_t field) {
+  auto select = [&](Value condition, Value yes, Value no) -> Value {
+    return kb.builder().create<arith::SelectOp>(kb.loc(), condition, yes, no);
+  };
+  constexpr int64_t kFields = sizeof(WinogradRows) / sizeof(int64_t);
+  auto ofKind = [&](bool rowsShare, bool columnsShare) {
+    int64_t at = WinogradDims::kindOf(rowsShare, columnsShare) * kFields + field;
+    return select(isLast, kb.dim(dimIndex(&WinogradDims::lastRows) + at),
+                  kb.dim(dimIndex(&WinogradDims::rows) + at));
+  };
+  auto byColumns = [&](bool rowsShare) {
+    if (!columns.isShared)
+      return ofKind(rowsShare, columns.areAll);
+    return select(columns.isShared, ofKind(rowsShare, true), ofKind(rowsShare, false));
+  };
+  if (!rows.isShared)
+    return byColumns(rows.areAll);
+  return select(rows.isShared, byColumns(true), byColumns(false));
+}
+
+void WinogradEmitter::multiplyRows(int64_t rows, Value a, Value b, Value c, Value blockStride,
                                    Value ahead, Value aheadStride) {
   DotOperands operands;
   operands.ahead = ahead;
   operands.aheadStride = aheadStride;
-  Value fullBlocks = kb.div(dim(&WinogradDims::depth), kb.index(lanes));
-  operands.levels.push_back({fullBlocks, dim(&WinogradDims::blockStride), {}});
+  operands.levels.push_back({fullBlocks(), blockStride, {}});
   operands.levels.push_back({});
   DotMicroKernel micro(kb, spec.product, operands);
-  a = kb.advance(a, kb.mul(firstRow, lanes), kType);
   Values products = micro.accumulate(rows, a, b, micro.zeros(rows));
-  Value to = kb.advance(c, kb.mul(firstRow, spec.product.columns()), kType);
   for (auto [i, product] : llvm::enumerate(products))
-    kb.store(product, kb.advance(to, static_cast<int64_t>(i) * lanes, kType), kType, lanes);
+    kb.store(product, kb.advance(c, static_cast<int64_t>(i) * lanes, kType), kType, lanes);
 }
 
-void WinogradEmitter::multiply(Value panel, Value isLast) {
+void WinogradEmitter::multiply(Value panel, Value count, Value isLast) {
   Value matrix = kb.mul(dim(&WinogradDims::depth), spec.product.columns());
-  Value weights = kb.advance(kb.buffer(1), kb.mul(panel, kb.mul(matrix, tile.points())), kType);
-  auto ofTask = [&](Value last, Value others) -> Value {
-    return kb.builder().create<arith::SelectOp>(kb.loc(), isLast, last, others);
-  };
-  bool asks = spec.product.linesAhead > 0;
-  Value share, stride;
-  if (asks) {
-    share = ofTask(dim(&WinogradDims::lastAheadShare), dim(&WinogradDims::aheadShare));
-    stride = ofTask(dim(&WinogradDims::lastAheadStride), dim(&WinogradDims::aheadStride));
-  }
-  Value group = kb.div(panel, dim(&WinogradDims::panelsOfGroup));
-  Value channels = kb.mul(kb.mul(group, kb.div(dim(&WinogradDims::depth), kb.index(lanes))),
-                          dim(&WinogradDims::blockStride));
-  Value inputs = kb.advance(kb.scratch(), channels, kType);
-  kb.forLoop(kb.index(0), kb.index(tile.points()), 1, [&](Value point) {
-    Value a = kb.advance(inputs, kb.mul(point, dim(&WinogradDims::inputPoint)), kType);
-    Value b = kb.advance(weights, kb.mul(point, matrix), kType);
-    Value c = kb.advance(sums, kb.mul(point, dim(&WinogradDims::sumPoint)), kType);
-    Value next = kb.advance(b, matrix, kType);
-    Value firstRow = kb.index(0), firstTile = kb.index(0);
-    for (auto [i, height] : llvm::enumerate(spec.heights)) {
-      auto number = static_cast<int64_t>(i);
-      Value count = ofTask(kb.dim(dimIndex(&WinogradDims::lastCover) + number),
-                           kb.dim(dimIndex(&WinogradDims::cover) + number));
-      kb.forLoop(kb.index(0), count, 1, [&, rows = height](Value t) {
-        Value ahead;
-        if (asks)
-          ahead = kb.advance(next, kb.mul(kb.add(firstTile, t), share), DType::UInt8);
-        multiplyRows(kb.add(firstRow, kb.mul(t, rows)), rows, a, b, c, ahead, stride);
-      });
-      firstRow = kb.add(firstRow, kb.mul(count, height));
-      firstTile = kb.add(firstTile, count);
-    }
+  Value weights = kb.advance(kb.buffer(1), kb.mul(panel, kb.mul(matrix, tile.weights())), kType);
+  // A group of several has whole blocks.
+  Value firstBlock = kb.mul(kb.div(panel, dim(&WinogradDims::panelsOfGroup)), fullBlocks());
+  kb.forLoop(kb.index(0), kb.index(tile.rows.weights()), 1, [&](Value row) {
+    kb.forLoop(kb.index(0), kb.index(tile.columns.weights()), 1, [&](Value column) {
+      multiplyMatrix({weights, row, column}, firstBlock, count, isLast);
+    });
   });
 }
 
-void WinogradEmitter::finishTile(Value index, Value row, Value panel) {
+void WinogradEmitter::multiplyMatrix(const Matrix &of, Value firstBlock, Value count,
+                                     Value isLast) {
+  Sharing rows = sharingOf(tile.rows, of.row), columns = sharingOf(tile.columns, of.column);
+  Value before = kb.add(kb.mul(of.row, tile.columns.points()), kb.mul(rows.points, of.column));
+  Value matrix = kb.mul(dim(&WinogradDims::depth), spec.product.columns());
+  Value number = kb.add(kb.mul(of.row, tile.columns.weights()), of.column);
+  Value blockStride = kb.mul(dim(&WinogradDims::blockStride), kb.mul(rows.points, columns.points));
+  Value inputs =
+      kb.add(kb.mul(before, dim(&WinogradDims::inputPoint)), kb.mul(firstBlock, blockStride));
+  Value a = kb.advance(kb.scratch(), inputs, kType);
+  Value b = kb.advance(of.weights, kb.mul(number, matrix), kType);
+  Value c = kb.advance(sums, kb.mul(before, dim(&WinogradDims::sumPoint)), kType);
+  bool asks = spec.product.linesAhead > 0;
+  Value next = kb.advance(b, matrix, kType), share, stride;
+  constexpr auto kShare = static_cast<int64_t>(kMaxTileHeights), kStride = kShare + 1;
+  if (asks) {
+    share = ofRows(rows, columns, isLast, kShare);
+    stride = ofRows(rows, columns, isLast, kStride);
+  }
+  Value firstRow = kb.index(0), firstTile = kb.index(0);
+  for (auto [i, height] : llvm::enumerate(spec.heights)) {
+    Value tiles = ofRows(rows, columns, isLast, static_cast<int64_t>(i));
+    kb.forLoop(kb.index(0), tiles, 1, [&, height = height](Value t) {
+      Value ahead;
+      if (asks)
+        ahead = kb.advance(next, kb.mul(kb.add(firstTile, t), share), DType::UInt8);
+      Value first = kb.add(firstRow, kb.mul(t, height));
+      multiplyRows(height, kb.advance(a, kb.mul(first, lanes), kType), b,
+                   kb.advance(c, kb.mul(first, spec.product.columns()), kType), blockStride, ahead,
+                   stride);
+    });
+    firstRow = kb.add(firstRow, kb.mul(tiles, height));
+    firstTile = kb.add(firstTile, tiles);
+  }
+}
+
+void WinogradEmitter::finishTile(Value index, Value row, Value count, Value panel) {
   Place at = placeOf(index);
   kb.forLoop(kb.index(0), kb.index(spec.product.vectors), 1, [&](Value vector) {
-    finishVector(at, row, vector, kb.add(kb.mul(panel, spec.product.vectors), vector));
+    Value from = kb.add(kb.mul(row, spec.product.columns()), kb.mul(vector, lanes));
+    finishVector(at, from, count, kb.add(kb.mul(panel, spec.product.vectors), vector));
   });
 }
 
-void WinogradEmitter::finishVector(const Place &at, Value row, Value vector, Value block) {
+void WinogradEmitter::finishVector(const Place &at, Value from, Value count, Value block) {
   Values products;
-  Value from = kb.add(kb.mul(row, spec.product.columns()), kb.mul(vector, lanes));
-  for (int64_t point = 0; point < tile.points(); ++point) {
-    products.push_back(kb.load(kb.advance(sums, from, kType), kType, lanes));
-    from = kb.add(from, dim(&WinogradDims::sumPoint));
-  }
+  for (int64_t i = 0; i < tile.rows.points(); ++i)
+    for (int64_t j = 0; j < tile.columns.points(); ++j) {
+      PointPlace place(tile, i, j);
+      Value rows = kb.mul(count, place.number * spec.product.columns());
+      Value start = kb.add(kb.mul(dim(&WinogradDims::sumPoint), place.before), kb.add(rows, from));
+      products.push_back(kb.load(kb.advance(sums, start, kType), kType, lanes));
+    }
   Value channel = kb.mul(block, lanes);
   Value bias =
       spec.hasBias ? kb.load(kb.advance(kb.buffer(3), channel, kType), kType, lanes) : Value();
@@ -209,11 +311,12 @@ void WinogradEmitter::finishVector(const Place &at, Value row, Value vector, Val
   Values operands = epilogueBuffers(kb, spec.epilogue, spec.hasBias ? 4 : 3);
   Value height = dim(&WinogradDims::outputHeight), width = dim(&WinogradDims::outputWidth);
   Value plane = kb.mul(kb.add(kb.mul(at.image, dim(&WinogradDims::outputBlocks)), block), height);
-  Value edge = kb.index(tile.results);
-  kb.forLoop(kb.index(0), kb.minSigned(edge, kb.sub(height, at.y)), 1, [&](Value i) {
+  Value lines = kb.minSigned(kb.index(tile.rows.results), kb.sub(height, at.y));
+  Value pixels = kb.minSigned(kb.index(tile.columns.results), kb.sub(width, at.x));
+  kb.forLoop(kb.index(0), lines, 1, [&](Value i) {
     Value line = kb.add(kb.mul(kb.add(plane, kb.add(at.y, i)), width), at.x);
-    kb.forLoop(kb.index(0), kb.minSigned(edge, kb.sub(width, at.x)), 1, [&](Value j) {
-      Value place = kb.mul(kb.add(kb.mul(i, tile.results), j), lanes);
+    kb.forLoop(kb.index(0), pixels, 1, [&](Value j) {
+      Value place = kb.mul(kb.add(kb.mul(i, tile.columns.results), j), lanes);
       Value result = kb.load(kb.advance(results, place, kType), kType, lanes);
       emitEpilogue(kb, spec.epilogue, result, operands,
                    {kb.mul(kb.add(line, j), lanes), {}, channel}, lanes, kb.buffer(2));

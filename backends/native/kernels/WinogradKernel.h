@@ -1,9 +1,9 @@
-//===- WinogradKernel.h - 3 x 3 convolution by Winograd's algorithm -------===//
+//===- WinogradKernel.h - small filters by Winograd's algorithm -----------===//
 //
 // On channel blocks, in one step. A task takes some tiles of the image: it transforms their
 // inputs, multiplies them with each panel of transformed weights, a product of matrices
-// [tiles, channels] x [channels, panel] for each point, and transforms the sums back, all in the
-// worker's own memory; then the epilogue.
+// [points, channels] x [channels, panel] for all points that share a weight, of all tiles, and
+// transforms the sums back, all in the worker's own memory; then the epilogue.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
@@ -16,10 +16,9 @@
 
 namespace quern::native {
 
-/// What shapes the code. A row of the products is a tile of the image.
+/// What shapes the code. A row of the products is a point of a tile of the image.
 struct WinogradSpec {
-  /// See WinogradTile.
-  int64_t results = 2;
+  WinogradTile tile;
   /// The lanes are a channel block, the columns a panel.
   DotTile product;
   TileHeights heights;
@@ -27,11 +26,18 @@ struct WinogradSpec {
   EpilogueCode epilogue;
 
   static constexpr std::string_view kFamily = "winograd";
-  QUERN_FIELDS(results, product, heights, hasBias, epilogue)
-  WinogradTile tile() const { return {results}; }
+  QUERN_FIELDS(tile, product, heights, hasBias, epilogue)
   /// "winograd4_14x32_relu".
   std::string name() const;
   void emit(KernelBuilder &kb) const;
+};
+
+/// How tiles of products cover the rows that meet a matrix of weights, and what they ask for ahead.
+struct WinogradRows {
+  TileCover cover{};
+  /// Of DotTile::linesAhead: the bytes of the next matrix that each tile asks for, and from a line
+  /// to the next. 0 where the tiles cannot ask for all.
+  int64_t aheadShare = 0, aheadStride = 0;
 };
 
 /// The run-time dims; strides are in elements. Task t is (some tiles, part of the panels).
@@ -45,20 +51,22 @@ struct WinogradDims {
   int64_t panelsOfGroup = 1;
   int64_t inputBlocks = 1, height = 1, width = 1, padTop = 0, padLeft = 0;
   int64_t outputBlocks = 1, outputHeight = 1, outputWidth = 1;
-  /// Channels of a group, and the distance between two blocks of the transformed inputs: those of
-  /// all tiles lie side by side in a block.
+  /// Channels of a group, and the distance between two blocks of the transformed inputs of a point:
+  /// those of all tiles lie side by side in a block. Points that share a weight lie together, block
+  /// by block.
   int64_t depth = 1, blockStride = 1;
   /// Between points, of transformed inputs and of sums.
   int64_t inputPoint = 1, sumPoint = 1;
-  /// How tiles of products cover the tiles of a task, and those of the last.
-  TileCover cover{}, lastCover{};
-  /// Of DotTile::linesAhead: the bytes of the next point's weights that each tile of products asks
-  /// for, and from a line to the next; of the last task, too. 0 where its tiles cannot ask for all.
-  int64_t aheadShare = 0, aheadStride = 0, lastAheadShare = 0, lastAheadStride = 0;
+  /// Of a task and of the last one, which may have fewer tiles: where each point has a weight of
+  /// its own, where those of a line share it, those of a column, and all (kindOf).
+  std::array<WinogradRows, 4> rows{}, lastRows{};
+  static constexpr int64_t kindOf(bool rowsShare, bool columnsShare) {
+    return 2 * int64_t(rowsShare) + int64_t(columnsShare);
+  }
 
   /// Of a worker: transformed inputs, then sums.
   int64_t scratchElements(const WinogradSpec &spec) const {
-    return spec.tile().points() * (inputPoint + sumPoint);
+    return spec.tile.points() * (inputPoint + sumPoint);
   }
 };
 

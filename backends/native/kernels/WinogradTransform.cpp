@@ -1,7 +1,6 @@
 //===- WinogradTransform.cpp - small filters with fewer multiplications ---===//
 #include "backends/native/kernels/WinogradTransform.h"
 
-#include "runtime/values/CeilDiv.h"
 #include "runtime/values/Unaligned.h"
 #include "runtime/values/WeightMemory.h"
 
@@ -9,67 +8,105 @@
 
 #include <oneapi/tbb/parallel_for.h>
 
-#include <algorithm>
 #include <array>
 #include <cassert>
 #include <cstring>
+#include <fmt/format.h>
 
 using namespace mlir;
 using namespace quern;
 using namespace quern::native;
 
-/// The points of F(4, 3) are 0, +-kNear, +-kFar and infinity; those of F(2, 3) 0, +-1 and infinity.
-static constexpr double kNear = 0.75, kFar = 1.5, kNear2 = kNear * kNear, kFar2 = kFar * kFar;
-
 namespace {
+/// The points of F(4, r) are 0, +-near, +-far and infinity; those of F(2, r) 0, +-1 and infinity.
+/// F(m, 2) is F(m, 3) with a first weight of 0, so without point 0, whose product that is.
+struct Points {
+  double near, far, near2 = near * near, far2 = far * far;
+};
+
+constexpr Points pointsOf(WinogradFilter filter) {
+  return filter.taps == 3 ? Points{0.75, 1.5} : Points{0.5, 1.25};
+}
+
 /// One-dimensional transforms of vectors.
 class Transform {
 public:
   using Values = KernelBuilder::Values;
 
-  Transform(KernelBuilder &kb, WinogradTile tile, int64_t lanes)
-      : kb(kb), tile(tile), lanes(lanes) {}
+  Transform(KernelBuilder &kb, int64_t lanes) : kb(kb), lanes(lanes) {}
 
-  Values ofInputs(ValueRange d) {
-    if (tile.results == 2)
-      return {sub(d[0], d[2]), add(d[1], d[2]), sub(d[2], d[1]), sub(d[1], d[3])};
-    Value even = madd(-kFar2, d[2], d[4]), odd = madd(-kFar2, d[1], d[3]);
-    Value farEven = madd(-kNear2, d[2], d[4]), farOdd = madd(-kNear2, d[1], d[3]);
-    auto edge = [&](int64_t i) {
-      return madd(kNear2 * kFar2, d[i], madd(-(kNear2 + kFar2), d[i + 2], d[i + 4]));
-    };
-    return {edge(0),
-            madd(kNear, odd, even),
-            madd(-kNear, odd, even),
-            madd(kFar, farOdd, farEven),
-            madd(-kFar, farOdd, farEven),
-            edge(1)};
-  }
-
-  Values ofSums(ValueRange s) {
-    if (tile.results == 2)
-      return {add(add(s[0], s[1]), s[2]), sub(sub(s[1], s[2]), s[3])};
-    Value even = add(s[1], s[2]), odd = sub(s[1], s[2]);
-    Value farEven = add(s[3], s[4]), farOdd = sub(s[3], s[4]);
-    return {add(add(s[0], even), farEven), madd(kNear, odd, times(kFar, farOdd)),
-            madd(kNear2, even, times(kFar2, farEven)),
-            madd(kNear2 * kNear, odd, madd(kFar2 * kFar, farOdd, s[5]))};
-  }
-
-  /// Both axes of a square of `from` x `from` vectors, to one of `to` x `to`.
-  Values ofSquare(ValueRange square, int64_t from, int64_t to,
-                  Values (Transform::*axis)(ValueRange)) {
-    Values columns(to * from), rows;
-    for (int64_t j = 0; j < from; ++j) {
-      Values column;
-      for (int64_t i = 0; i < from; ++i)
-        column.push_back(square[i * from + j]);
-      for (auto [i, value] : llvm::enumerate((this->*axis)(column)))
-        columns[static_cast<int64_t>(i) * from + j] = value;
+  Values ofInputs(WinogradFilter filter, ValueRange inputs) {
+    if (filter.isShared())
+      return Values(inputs);
+    bool hasZero = filter.taps == 3;
+    auto d = [&](int64_t i) { return inputs[hasZero ? i : i - 1]; };
+    Values points;
+    if (filter.results == 2) {
+      if (hasZero)
+        points.push_back(sub(d(0), d(2)));
+      points.append({add(d(1), d(2)), sub(d(2), d(1)), sub(d(1), d(3))});
+      return points;
     }
-    for (int64_t i = 0; i < to; ++i)
-      rows.append((this->*axis)(ValueRange(columns).slice(i * from, from)));
-    return rows;
+    Points p = pointsOf(filter);
+    Value even = madd(-p.far2, d(2), d(4)), odd = madd(-p.far2, d(1), d(3));
+    Value farEven = madd(-p.near2, d(2), d(4)), farOdd = madd(-p.near2, d(1), d(3));
+    auto edge = [&](int64_t i) {
+      return madd(p.near2 * p.far2, d(i), madd(-(p.near2 + p.far2), d(i + 2), d(i + 4)));
+    };
+    if (hasZero)
+      points.push_back(edge(0));
+    points.append({madd(p.near, odd, even), madd(-p.near, odd, even), madd(p.far, farOdd, farEven),
+                   madd(-p.far, farOdd, farEven), edge(1)});
+    return points;
+  }
+
+  Values ofSums(WinogradFilter filter, ValueRange sums) {
+    if (filter.isShared())
+      return Values(sums);
+    bool hasZero = filter.taps == 3;
+    auto s = [&](int64_t i) { return sums[hasZero ? i : i - 1]; };
+    auto withZero = [&](Value sum) { return hasZero ? add(s(0), sum) : sum; };
+    if (filter.results == 2) {
+      Value first = hasZero ? add(add(s(0), s(1)), s(2)) : add(s(1), s(2));
+      return {first, sub(sub(s(1), s(2)), s(3))};
+    }
+    Points p = pointsOf(filter);
+    Value even = add(s(1), s(2)), odd = sub(s(1), s(2));
+    Value farEven = add(s(3), s(4)), farOdd = sub(s(3), s(4));
+    return {add(withZero(even), farEven), madd(p.near, odd, times(p.far, farOdd)),
+            madd(p.near2, even, times(p.far2, farEven)),
+            madd(p.near2 * p.near, odd, madd(p.far2 * p.far, farOdd, s(5)))};
+  }
+
+  /// The sums of all phases.
+  Values ofSums(const WinogradAxis &axis, ValueRange sums) {
+    Values results = ofSums(axis.phase(0), sums.take_front(axis.phase(0).points()));
+    for (int64_t phase = 1; phase < axis.phases(); ++phase) {
+      ValueRange ofPhase = sums.slice(axis.pointsBefore(phase), axis.phase(phase).points());
+      for (auto [result, more] : llvm::zip_equal(results, ofSums(axis.phase(phase), ofPhase)))
+        result = add(result, more);
+    }
+    return results;
+  }
+
+  /// All columns, of `width` of them, and then the rows of what they give.
+  template <typename Column, typename Row>
+  static Values ofBoth(ValueRange vectors, int64_t width, Column ofColumn, Row ofRow) {
+    SmallVector<Values> columns;
+    for (int64_t j = 0; j < width; ++j) {
+      Values column;
+      for (size_t i = j; i < vectors.size(); i += width)
+        column.push_back(vectors[i]);
+      columns.push_back(ofColumn(column));
+    }
+    Values all;
+    for (size_t i = 0; i < columns.front().size(); ++i) {
+      Values row;
+      for (const Values &column : columns)
+        row.push_back(column[i]);
+      all.append(ofRow(row));
+    }
+    return all;
   }
 
 private:
@@ -82,20 +119,36 @@ private:
   Value madd(double factor, Value a, Value b) { return kb.multiplyAdd(constant(factor), a, b); }
 
   KernelBuilder &kb;
-  WinogradTile tile;
   int64_t lanes;
 };
 } // namespace
 
-KernelBuilder::Values native::transformInputs(KernelBuilder &kb, WinogradTile tile,
-                                              ValueRange inputs, int64_t lanes) {
-  return Transform(kb, tile, lanes)
-      .ofSquare(inputs, tile.inputs(), tile.inputs(), &Transform::ofInputs);
+std::string WinogradTile::label() const {
+  std::string label = std::to_string(std::max(rows.results, columns.results));
+  if (rows.taps != columns.taps)
+    label += fmt::format("_{}x{}", rows.taps, columns.taps);
+  if (rows.stride != columns.stride)
+    label += fmt::format("_s{}x{}", rows.stride, columns.stride);
+  else if (rows.stride != 1)
+    label += fmt::format("_s{}", rows.stride);
+  return label;
 }
 
-KernelBuilder::Values native::transformSums(KernelBuilder &kb, WinogradTile tile, ValueRange sums,
-                                            int64_t lanes) {
-  return Transform(kb, tile, lanes).ofSquare(sums, tile.inputs(), tile.results, &Transform::ofSums);
+KernelBuilder::Values native::transformInputs(KernelBuilder &kb, WinogradFilter rows,
+                                              WinogradFilter columns, ValueRange inputs,
+                                              int64_t lanes) {
+  Transform transform(kb, lanes);
+  return Transform::ofBoth(
+      inputs, columns.points(), [&](ValueRange d) { return transform.ofInputs(rows, d); },
+      [&](ValueRange d) { return transform.ofInputs(columns, d); });
+}
+
+KernelBuilder::Values native::transformSums(KernelBuilder &kb, const WinogradTile &tile,
+                                            ValueRange sums, int64_t lanes) {
+  Transform transform(kb, lanes);
+  return Transform::ofBoth(
+      sums, tile.columns.points(), [&](ValueRange s) { return transform.ofSums(tile.rows, s); },
+      [&](ValueRange s) { return transform.ofSums(tile.columns, s); });
 }
 
 //===----------------------------------------------------------------------===//
@@ -103,52 +156,78 @@ KernelBuilder::Values native::transformSums(KernelBuilder &kb, WinogradTile tile
 //===----------------------------------------------------------------------===//
 
 namespace {
-constexpr int64_t kFilter = 3, kMaxInputs = 6;
-using FilterRow = std::array<double, kFilter>;
+constexpr int64_t kMaxTaps = 3, kMaxWeights = 6;
+using FilterRow = std::array<double, kMaxTaps>;
+using FilterTransform = SmallVector<FilterRow, kMaxWeights>;
 } // namespace
 
-/// What three weights are multiplied by for each point.
-static std::array<FilterRow, kMaxInputs> filterTransform(WinogradTile tile) {
-  if (tile.results == 2)
-    return {{{1, 0, 0}, {0.5, 0.5, 0.5}, {0.5, -0.5, 0.5}, {0, 0, 1}}};
-  assert(tile.results == 4);
-  double near = 2 * kNear2 * (kNear2 - kFar2), far = 2 * kFar2 * (kFar2 - kNear2);
-  return {{{1 / (kNear2 * kFar2), 0, 0},
-           {1 / near, kNear / near, kNear2 / near},
-           {1 / near, -kNear / near, kNear2 / near},
-           {1 / far, kFar / far, kFar2 / far},
-           {1 / far, -kFar / far, kFar2 / far},
-           {0, 0, 1}}};
+/// What the weights of a filter are multiplied by for each point; once where all points share one.
+static FilterTransform filterTransform(WinogradFilter filter) {
+  if (filter.isShared())
+    return {{1, 0, 0}};
+  FilterTransform rows;
+  if (filter.results == 2) {
+    rows = {{1, 0, 0}, {0.5, 0.5, 0.5}, {0.5, -0.5, 0.5}, {0, 0, 1}};
+  } else {
+    assert(filter.results == 4);
+    Points p = pointsOf(filter);
+    double near = 2 * p.near2 * (p.near2 - p.far2), far = 2 * p.far2 * (p.far2 - p.near2);
+    rows = {{1 / (p.near2 * p.far2), 0, 0},
+            {1 / near, p.near / near, p.near2 / near},
+            {1 / near, -p.near / near, p.near2 / near},
+            {1 / far, p.far / far, p.far2 / far},
+            {1 / far, -p.far / far, p.far2 / far},
+            {0, 0, 1}};
+  }
+  if (filter.taps == 3)
+    return rows;
+  rows.erase(rows.begin());
+  for (FilterRow &row : rows)
+    row = {row[1], row[2], 0};
+  return rows;
 }
 
-Expected<Tensor> native::packWinogradWeights(const Tensor &weights, WinogradTile tile,
+/// The same for all weights along an axis.
+static FilterTransform filterTransform(const WinogradAxis &axis) {
+  FilterTransform rows;
+  for (int64_t phase = 0; phase < axis.phases(); ++phase)
+    for (const FilterRow &ofPhase : filterTransform(axis.phase(phase))) {
+      FilterRow row{};
+      for (int64_t tap = phase; tap < axis.taps; tap += axis.stride)
+        row[tap] = ofPhase[tap / axis.stride];
+      rows.push_back(row);
+    }
+  return rows;
+}
+
+Expected<Tensor> native::packWinogradWeights(const Tensor &weights, const WinogradTile &tile,
                                              int64_t tileColumns) {
-  int64_t outputs = weights.dim(0), channels = weights.dim(1), points = tile.inputs();
+  int64_t outputs = weights.dim(0), channels = weights.dim(1), matrices = tile.weights();
   int64_t tiles = ceilDiv(outputs, tileColumns);
   QUERN_ASSIGN(Tensor packed,
-               allocateWeights(DType::Float32, {tiles, points * points, channels, tileColumns}));
+               allocateWeights(DType::Float32, {tiles, matrices, channels, tileColumns}));
   std::memset(packed.mutableRawData(), 0, static_cast<size_t>(packed.numBytes()));
-  std::array<FilterRow, kMaxInputs> transform = filterTransform(tile);
+  FilterTransform rows = filterTransform(tile.rows), columns = filterTransform(tile.columns);
+  int64_t height = tile.rows.taps, width = tile.columns.taps;
   UnalignedElements<float> from(weights.rawData());
   auto *to = packed.mutableData<float>();
   oneapi::tbb::parallel_for(int64_t{0}, outputs * channels, [&](int64_t index) {
     int64_t output = index / channels, channel = index % channels;
-    double columns[kMaxInputs][kFilter];
-    for (int64_t i = 0; i < points; ++i)
-      for (int64_t x = 0; x < kFilter; ++x) {
-        columns[i][x] = 0;
-        for (int64_t y = 0; y < kFilter; ++y)
-          columns[i][x] += transform[i][y] * from[(index * kFilter + y) * kFilter + x];
-      }
-    float *first = to + output / tileColumns * points * points * channels * tileColumns +
-                   channel * tileColumns + output % tileColumns;
-    for (int64_t i = 0; i < points; ++i)
-      for (int64_t j = 0; j < points; ++j) {
+    float *next = to + output / tileColumns * matrices * channels * tileColumns +
+                  channel * tileColumns + output % tileColumns;
+    for (const FilterRow &row : rows) {
+      double sums[kMaxTaps] = {};
+      for (int64_t x = 0; x < width; ++x)
+        for (int64_t y = 0; y < height; ++y)
+          sums[x] += row[y] * from[(index * height + y) * width + x];
+      for (const FilterRow &column : columns) {
         double sum = 0;
-        for (int64_t x = 0; x < kFilter; ++x)
-          sum += columns[i][x] * transform[j][x];
-        first[(i * points + j) * channels * tileColumns] = static_cast<float>(sum);
+        for (int64_t x = 0; x < width; ++x)
+          sum += sums[x] * column[x];
+        *next = static_cast<float>(sum);
+        next += channels * tileColumns;
       }
+    }
   });
   return packed;
 }

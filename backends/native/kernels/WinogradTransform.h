@@ -1,38 +1,92 @@
 //===- WinogradTransform.h - small filters with fewer multiplications -----===//
 //
-// Winograd's algorithm F(m, 3): m neighbouring results of a filter of 3 weights cost m + 2
-// products of transformed inputs and weights instead of 3 m; applied along both axes, tiles of
-// m x m results cost (m + 2)^2 (A. Lavin and S. Gray, "Fast Algorithms for Convolutional Neural
-// Networks", CVPR 2016). The points of F(4, 3) are 0, 3/4, -3/4, 3/2, -3/2 and infinity: with them
-// sums in float32 are off by about twice what direct ones are, a third of what the usual points 1
-// and 2 give, and all numbers of the transforms of inputs and results are exact.
+// Winograd's algorithm F(m, r): m neighbouring results of a filter of r weights cost m + r - 1
+// products of transformed inputs and weights instead of m r; applied along both axes, tiles of
+// m x m results cost the square of that (A. Lavin and S. Gray, "Fast Algorithms for Convolutional
+// Neural Networks", CVPR 2016). The points of F(4, 3) are 0, 3/4, -3/4, 3/2, -3/2 and infinity:
+// with them sums in float32 are off by about twice what direct ones are, a third of what the usual
+// points 1 and 2 give, and all numbers of the transforms of inputs and results are exact.
+//
+// A filter with a stride of 2 is two that have none and are added up: the first and third weight
+// meet pixels at even places, the second those at odd ones (J. Yepez and S.-B. Ko, "Stride 2 1-D,
+// 2-D, and 3-D Winograd for Convolutional Neural Networks", IEEE TVLSI 2020). The points of F(4, 2)
+// are 1/2, -1/2, 5/4, -5/4 and infinity, which are as exact as direct sums.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
 
 #include "backends/native/emit/KernelBuilder.h"
+#include "backends/native/target/Fields.h"
 #include "quern/Tensor.h"
+#include "runtime/values/CeilDiv.h"
+
+#include <algorithm>
 
 namespace quern::native {
 
-/// Tiles of `results` x `results` results; F(2, 3) or F(4, 3).
-struct WinogradTile {
-  int64_t results = 2;
+/// F(results, taps) of 2 or 4 results and 2 or 3 taps; of 1 tap, whose products are the results.
+struct WinogradFilter {
+  int64_t results = 2, taps = 3;
 
-  int64_t inputs() const { return results + 2; }
-  /// Products of a tile, for each channel and output.
-  int64_t points() const { return inputs() * inputs(); }
+  /// Products, of as many inputs.
+  int64_t points() const { return results + taps - 1; }
+  /// All products are with the one weight.
+  bool isShared() const { return taps == 1; }
 };
 
-/// The inputs of a tile, row by row, transformed.
-KernelBuilder::Values transformInputs(KernelBuilder &kb, WinogradTile tile, mlir::ValueRange inputs,
+/// What a tile is along one axis: neighbouring results of a filter of 1 or 3 taps.
+struct WinogradAxis {
+  int64_t results = 2, taps = 3, stride = 1;
+
+  QUERN_FIELDS(results, taps, stride)
+  /// The filters that pixels 0, stride, 2 stride..., pixels 1, 1 + stride... and so on meet.
+  int64_t phases() const { return std::min(taps, stride); }
+  WinogradFilter phase(int64_t number) const { return {results, ceilDiv(taps - number, stride)}; }
+  /// Pixels from a tile's first one to the next one's.
+  int64_t step() const { return results * stride; }
+  /// Points of the phases before `end`, and of all.
+  int64_t pointsBefore(int64_t end) const {
+    int64_t points = 0;
+    for (int64_t i = 0; i < end; ++i)
+      points += phase(i).points();
+    return points;
+  }
+  int64_t points() const { return pointsBefore(phases()); }
+  /// Points that share a weight come last.
+  int64_t sharedPoints() const {
+    WinogradFilter last = phase(phases() - 1);
+    return last.isShared() ? last.points() : 0;
+  }
+  int64_t ownPoints() const { return points() - sharedPoints(); }
+  /// Transformed weights.
+  int64_t weights() const { return ownPoints() + (sharedPoints() > 0 ? 1 : 0); }
+};
+
+/// A tile of an image.
+struct WinogradTile {
+  WinogradAxis rows, columns;
+
+  QUERN_FIELDS(rows, columns)
+  int64_t results() const { return rows.results * columns.results; }
+  /// Products of a tile, for each channel and output.
+  int64_t points() const { return rows.points() * columns.points(); }
+  int64_t weights() const { return rows.weights() * columns.weights(); }
+  /// "4", "2_s2": the results on a side, and the strides.
+  std::string label() const;
+};
+
+/// The inputs of a phase of each axis, row by row, transformed.
+KernelBuilder::Values transformInputs(KernelBuilder &kb, WinogradFilter rows,
+                                      WinogradFilter columns, mlir::ValueRange inputs,
                                       int64_t lanes);
 /// The results of a tile, row by row, from its sums of products, point by point.
-KernelBuilder::Values transformSums(KernelBuilder &kb, WinogradTile tile, mlir::ValueRange sums,
-                                    int64_t lanes);
+KernelBuilder::Values transformSums(KernelBuilder &kb, const WinogradTile &tile,
+                                    mlir::ValueRange sums, int64_t lanes);
 
-/// Weights [outputs, channels, 3, 3] of float32, transformed in float64, as [outputs /
-/// tileColumns][point][channels][tileColumns]; outputs are padded with zeros to whole tiles.
-Expected<Tensor> packWinogradWeights(const Tensor &weights, WinogradTile tile, int64_t tileColumns);
+/// Weights [outputs, channels, rows, columns], or of lines [outputs, channels, columns], of
+/// float32, transformed in float64, as [outputs / tileColumns][weight][channels][tileColumns];
+/// outputs are padded with zeros to whole tiles.
+Expected<Tensor> packWinogradWeights(const Tensor &weights, const WinogradTile &tile,
+                                     int64_t tileColumns);
 
 } // namespace quern::native

@@ -29,7 +29,7 @@ struct ConvProblem {
   DotTypes types() const { return {inputType, weightsType, dtype, resultType()}; }
   int64_t channelsPerGroup() const { return channels / groups; }
   int64_t outputsPerGroup() const { return outputs / groups; }
-  /// Every channel is a group, or small groups of them have as many results each; see there.
+  /// Every channel is a group, or small groups of them have as many results each.
   bool isWithinBlocks() const {
     return passes::isWithinBlocks(groups, channels, outputs, outputBlock);
   }
@@ -81,8 +81,8 @@ struct ConvWay {
   /// Why it cannot compute `p`, if it cannot.
   std::optional<Reason> (*refuse)(const ConvProblem &p);
   LoweringResult (*lower)(ConvProblem &p);
-  /// The size of the weights as its steps read them, in that of the filters.
-  double weightGrowth = 1;
+  /// The size of the weights as its steps read them, in that of the filters; null: 1.
+  double (*weightGrowth)(const ConvProblem &p) = nullptr;
 };
 
 // LowerBlockedConv.cpp: on a channel-blocked result.
@@ -95,11 +95,15 @@ std::optional<StepBuffer> packedConvBias(const ConvProblem &p, int64_t columns);
 extern const ConvWay kDepthwiseConv;
 // LowerWinogradConv.cpp: in tiles of 2 x 2 or 4 x 4 results.
 extern const ConvWay kWinograd2Conv, kWinograd4Conv;
-/// An image of 3 x 3 filters on channel blocks, as Winograd's algorithm sees it.
+/// An image on channel blocks, as Winograd's algorithm sees it.
 struct WinogradImage {
+  struct Axis {
+    /// Of the result.
+    int64_t size;
+    int64_t taps = 3, stride = 1;
+  };
   int64_t channels, outputs, groups, block;
-  /// Of the result.
-  int64_t height, width;
+  Axis rows, columns;
 
   /// Channels that are summed up.
   int64_t depth() const { return channels / groups; }

@@ -139,8 +139,9 @@ static double costConv(Operation *op, const LoweringContext &context) {
   constexpr double kNever = 1e18;
   if (!resolveOneImage(cast<nn::ConvOp>(op), p))
     return kNever; // which is refused
+  double growth = Used.weightGrowth ? Used.weightGrowth(p) : 1;
   double weights =
-      Used.weightGrowth * double(context.elementsOf(p.weights)) * double(dtypeBytes(p.weightsType));
+      growth * double(context.elementsOf(p.weights)) * double(dtypeBytes(p.weightsType));
   double flops = p.flops;
   LoweringResult steps = Used.lower(p);
   return steps ? costOfSteps(*steps, {.flops = flops}, weights, context) : kNever;

@@ -1,4 +1,4 @@
-//===- LowerWinogradConv.cpp - 3 x 3 convolution by Winograd's algorithm --===//
+//===- LowerWinogradConv.cpp - small filters by Winograd's algorithm ------===//
 #include "backends/native/cost/StepTimes.h"
 #include "backends/native/kernels/WinogradKernel.h"
 #include "backends/native/lowering/ConvWays.h"
@@ -27,10 +27,11 @@ static std::optional<Reason> refuseWinograd(const ConvProblem &p) {
   const WindowShape3 &w = p.window;
   bool isPlane = w.input[0] == 1 && w.kernel[0] == 1 && w.padBegin[0] == 0 && p.padEnd[0] == 0;
   for (int a : {1, 2})
-    isPlane &= w.kernel[a] == 3 && w.stride[a] == 1 && w.dilation[a] == 1;
-  if (!isPlane || p.isWithinBlocks())
+    isPlane &= w.stride[a] <= 2 && (w.kernel[a] == 1 || (w.kernel[a] == 3 && w.dilation[a] == 1));
+  if (!isPlane || p.isWithinBlocks() || p.kernelPositions() == 1)
     return Reason{ReasonCode::Attributes,
-                  "Winograd's algorithm is for 3 x 3 filters of whole blocks, at every pixel"};
+                  "Winograd's algorithm is for filters of 3 weights along "
+                  "one axis or two, of whole blocks, with strides of 1 or 2"};
   constexpr int64_t kMostChannels = 2048; // 4 MB of transformed inputs in each worker
   if (p.channels > kMostChannels)
     return Reason{ReasonCode::Shape, "there are too many channels for the caches"};
@@ -38,13 +39,28 @@ static std::optional<Reason> refuseWinograd(const ConvProblem &p) {
 }
 
 static WinogradImage imageOf(const ConvProblem &p) {
-  return {p.channels, p.outputs, p.groups, p.inputBlock, p.window.output[1], p.window.output[2]};
+  auto axis = [&](int a) -> WinogradImage::Axis {
+    return {p.window.output[a], p.window.kernel[a], p.window.stride[a]};
+  };
+  return {p.channels, p.outputs, p.groups, p.inputBlock, axis(1), axis(2)};
 }
 
-static int64_t tilesPerImage(const WinogradImage &image, WinogradTile tile) {
-  return ceilDiv(image.height, tile.results) * ceilDiv(image.width, tile.results);
+/// Of so many results along each axis; where a filter has one weight they share it. Lines have one.
+static WinogradTile tileOf(const WinogradImage &image, int64_t results) {
+  auto axis = [&](const WinogradImage::Axis &a) -> WinogradAxis {
+    bool isLine = a.taps == 1 && a.size == 1;
+    return {isLine ? 1 : results, a.taps, a.stride};
+  };
+  return {axis(image.rows), axis(image.columns)};
 }
-static int64_t tilesOf(const ConvProblem &p, WinogradTile tile) {
+
+static int64_t tilesPerLine(const WinogradImage &image, const WinogradTile &tile) {
+  return ceilDiv(image.columns.size, tile.columns.results);
+}
+static int64_t tilesPerImage(const WinogradImage &image, const WinogradTile &tile) {
+  return ceilDiv(image.rows.size, tile.rows.results) * tilesPerLine(image, tile);
+}
+static int64_t tilesOf(const ConvProblem &p, const WinogradTile &tile) {
   return p.batch * tilesPerImage(imageOf(p), tile);
 }
 
@@ -55,15 +71,15 @@ static int64_t spread(int64_t elements, int64_t block) {
 }
 
 /// So many that their transformed inputs and sums stay in the second cache.
-static int64_t fittingTiles(const WinogradImage &image, WinogradTile tile) {
+static int64_t fittingTiles(const WinogradImage &image, const WinogradTile &tile) {
   constexpr int64_t kCacheBytes = int64_t{640} << 10, kFewest = 14, kMost = 56, kPanel = 32;
-  int64_t depth = ceilDiv(image.channels, image.block) * image.block;
-  int64_t bytes = tile.points() * (depth + kPanel) * dtypeBytes(DType::Float32);
+  int64_t channels = ceilDiv(image.channels, image.block) * image.block;
+  int64_t bytes = tile.points() * (channels + kPanel) * dtypeBytes(DType::Float32);
   return std::clamp(kCacheBytes / bytes, kFewest, kMost);
 }
 
 /// Tasks of one size, and some for each thread.
-static int64_t chooseTilesPerTask(const ConvProblem &p, WinogradTile tile) {
+static int64_t chooseTilesPerTask(const ConvProblem &p, const WinogradTile &tile) {
   int64_t tiles = tilesOf(p, tile), tasks = ceilDiv(tiles, fittingTiles(imageOf(p), tile));
   if (p.context.threads > 1 && tasks > 1)
     tasks = ceilDiv(tasks, p.context.threads) * p.context.threads;
@@ -75,13 +91,13 @@ static int64_t chooseTilesPerTask(const ConvProblem &p, WinogradTile tile) {
 //===----------------------------------------------------------------------===//
 
 /// But for what follows the sums.
-static WinogradSpec specOfSums(const WinogradImage &image, WinogradTile tile,
+static WinogradSpec specOfSums(const WinogradImage &image, const WinogradTile &tile,
                                const Target &target) {
   // Tiles for any number of rows: other images, batches and threads have the same kernel.
   TileShape shape =
       chooseConvTile(target, kAnyLineRows, ceilDiv(image.outputs / image.groups, image.block));
   WinogradSpec spec;
-  spec.results = tile.results;
+  spec.tile = tile;
   spec.product.types = DotTypes::all(DType::Float32);
   spec.product.lanes = image.block;
   spec.product.vectors = shape.vectors;
@@ -95,27 +111,30 @@ static WinogradSpec specOfSums(const WinogradImage &image, WinogradTile tile,
   spec.heights = shape.heights;
   // What the second cache cannot keep beside the inputs is asked for ahead.
   constexpr int64_t kKeptBytes = int64_t{512} << 10;
-  if (tile.points() * image.depth() * image.outputs * dtypeBytes(DType::Float32) > kKeptBytes)
+  if (tile.weights() * image.depth() * image.outputs * dtypeBytes(DType::Float32) > kKeptBytes)
     spec.product.linesAhead = 2;
   return spec;
 }
 
-/// How the tiles of products of `cover` share in asking for the next point's weights; nothing where
-/// they are too few for all of it: holes would mislead the CPU's own prefetching.
-static void shareAhead(const WinogradSpec &spec, int64_t depth, const TileCover &cover,
-                       int64_t &share, int64_t &stride) {
+/// How tiles of products cover `rows` rows, and how they share in asking for the next matrix of
+/// weights; not at all where they are too few for all of it: holes would mislead the CPU's own
+/// prefetching.
+static WinogradRows coverRows(const WinogradSpec &spec, int64_t depth, int64_t rows) {
   constexpr int64_t kLineBytes = 64;
-  int64_t tiles = std::accumulate(cover.begin(), cover.end(), int64_t{0});
+  WinogradRows covered;
+  covered.cover = coverRows(rows, spec.heights, spec.product.vectors);
+  int64_t tiles = std::accumulate(covered.cover.begin(), covered.cover.end(), int64_t{0});
   int64_t bytes = depth * spec.product.columns() * dtypeBytes(DType::Float32);
   int64_t asked = tiles * depth * spec.product.linesAhead;
   if (asked == 0 || ceilDiv(bytes, asked) > kLineBytes)
-    return;
-  stride = ceilDiv(bytes, asked);
-  share = bytes / tiles;
+    return covered;
+  covered.aheadStride = ceilDiv(bytes, asked);
+  covered.aheadShare = bytes / tiles;
+  return covered;
 }
 
 /// Takes the epilogue's program away.
-static WinogradSpec winogradSpec(ConvProblem &p, WinogradTile tile) {
+static WinogradSpec winogradSpec(ConvProblem &p, const WinogradTile &tile) {
   WinogradSpec spec = specOfSums(imageOf(p), tile, p.context.target);
   spec.hasBias = bool(p.bias);
   spec.epilogue = EpilogueCode(p.epilogue);
@@ -125,23 +144,26 @@ static WinogradSpec winogradSpec(ConvProblem &p, WinogradTile tile) {
 /// How much there is of everything, in tasks of `tilesPerTask`.
 static WinogradDims dimsOfSums(const WinogradImage &image, const WinogradSpec &spec, int64_t batch,
                                int64_t tilesPerTask) {
-  WinogradTile tile = spec.tile();
+  const WinogradTile &tile = spec.tile;
   WinogradDims dims;
   dims.tilesPerImage = tilesPerImage(image, tile);
   dims.tiles = batch * dims.tilesPerImage;
-  dims.tilesPerLine = ceilDiv(image.width, tile.results);
+  dims.tilesPerLine = tilesPerLine(image, tile);
   dims.tilesPerTask = tilesPerTask;
   dims.outputBlocks = ceilDiv(image.outputs, image.block);
   dims.panels = dims.panelsPerPart = dims.outputBlocks / spec.product.vectors;
   dims.inputBlocks = ceilDiv(image.channels, image.block);
   dims.depth = image.depth();
   dims.panelsOfGroup = dims.panels / image.groups;
-  int64_t tasks = ceilDiv(dims.tiles, tilesPerTask);
-  dims.cover = coverRows(tilesPerTask, spec.heights, spec.product.vectors);
-  dims.lastCover =
-      coverRows(dims.tiles - (tasks - 1) * tilesPerTask, spec.heights, spec.product.vectors);
-  shareAhead(spec, dims.depth, dims.cover, dims.aheadShare, dims.aheadStride);
-  shareAhead(spec, dims.depth, dims.lastCover, dims.lastAheadShare, dims.lastAheadStride);
+  int64_t tilesOfLast = dims.tiles - (ceilDiv(dims.tiles, tilesPerTask) - 1) * tilesPerTask;
+  for (bool rowsShare : {false, true})
+    for (bool columnsShare : {false, true}) {
+      int64_t points = (rowsShare ? tile.rows.sharedPoints() : 1) *
+                       (columnsShare ? tile.columns.sharedPoints() : 1);
+      int64_t kind = WinogradDims::kindOf(rowsShare, columnsShare);
+      dims.rows[kind] = coverRows(spec, dims.depth, points * tilesPerTask);
+      dims.lastRows[kind] = coverRows(spec, dims.depth, points * tilesOfLast);
+    }
   return dims;
 }
 
@@ -164,7 +186,7 @@ static WinogradDims winogradDims(const ConvProblem &p, const WinogradSpec &spec,
   return dims;
 }
 
-static LoweringResult lowerWinograd(ConvProblem &p, WinogradTile tile) {
+static LoweringResult lowerWinograd(ConvProblem &p, const WinogradTile &tile) {
   int64_t tilesPerTask = chooseTilesPerTask(p, tile);
   WinogradSpec spec = winogradSpec(p, tile);
   WinogradDims dims = winogradDims(p, spec, tilesPerTask);
@@ -173,7 +195,7 @@ static LoweringResult lowerWinograd(ConvProblem &p, WinogradTile tile) {
       .a = StepBuffer::of(p.input),
       .b = StepBuffer::packed(
           *p.context.values.weightOf(p.weights),
-          fmt::format(FMT_COMPILE("winograd{} {}"), tile.results, columns),
+          fmt::format(FMT_COMPILE("winograd{} {}"), tile.label(), columns),
           [=](const Tensor &w, auto &) { return packWinogradWeights(w, tile, columns); }),
       .bias = packedConvBias(p, columns)};
   int64_t scratch = dims.scratchElements(spec) * dtypeBytes(p.dtype);
@@ -189,20 +211,19 @@ static LoweringResult lowerWinograd(ConvProblem &p, WinogradTile tile) {
 // The ways
 //===----------------------------------------------------------------------===//
 
-/// The weights of a tile of so many results on a side, in those of the filter.
-static constexpr double growthOf(int64_t results) {
-  constexpr int64_t kFilter = 3;
-  auto side = double(results + kFilter - 1) / double(kFilter);
-  return side * side;
+/// The weights of a tile, in those of the filter.
+static double growthOf(const WinogradTile &tile) {
+  return double(tile.weights()) / double(tile.rows.taps * tile.columns.taps);
 }
 
 double native::costOfWinograd(const WinogradImage &image, const Target &target) {
   double least = std::numeric_limits<double>::infinity();
-  for (WinogradTile tile : {WinogradTile{2}, WinogradTile{4}}) {
+  for (int64_t results : {2, 4}) {
+    WinogradTile tile = tileOf(image, results);
     WinogradSpec spec = specOfSums(image, tile, target);
     int64_t tiles = tilesPerImage(image, tile);
     WinogradDims dims = dimsOfSums(image, spec, 1, std::min(tiles, fittingTiles(image, tile)));
-    double weights = 9 * growthOf(tile.results) * double(image.depth()) * double(image.outputs) *
+    double weights = double(tile.weights()) * double(dims.depth) * double(image.outputs) *
                      double(dtypeBytes(DType::Float32));
     // Nothing says how large the model is: they come from memory.
     double waiting = weights / ratesOf(target).fromMemory;
@@ -213,6 +234,7 @@ double native::costOfWinograd(const WinogradImage &image, const Target &target) 
 
 template <int64_t Results>
 static constexpr ConvWay kWinograd = {
-    refuseWinograd, [](ConvProblem &p) { return lowerWinograd(p, {Results}); }, growthOf(Results)};
+    refuseWinograd, [](ConvProblem &p) { return lowerWinograd(p, tileOf(imageOf(p), Results)); },
+    [](const ConvProblem &p) { return growthOf(tileOf(imageOf(p), Results)); }};
 
 constexpr ConvWay native::kWinograd2Conv = kWinograd<2>, native::kWinograd4Conv = kWinograd<4>;

@@ -79,24 +79,32 @@ static std::optional<Reason> refuseAttention(nn::AttentionOp op) {
 static std::optional<WinogradImage> winogradImageOf(nn::ConvOp conv, int64_t block) {
   std::optional<nn::Shape> weights = nn::shapeOf(conv.getWeights()),
                            output = nn::shapeOf(conv.getResult());
-  auto areAll = [](ArrayRef<int64_t> numbers, int64_t wanted) {
-    return llvm::all_of(numbers, [=](int64_t number) { return number == wanted; });
-  };
-  if (!weights || !output || weights->rank() != 4 || !areAll(conv.getStrides(), 1) ||
-      !areAll(conv.getDilations(), 1))
+  constexpr int64_t kTaps = 3, kMostStride = 2;
+  if (!weights || !output || weights->rank() < 3 || weights->rank() > 4)
     return std::nullopt;
-  for (int axis : {2, 3})
-    if (!(*weights)[axis].isStatic(3) || !(*output)[axis].isStatic())
+  int64_t spatial = weights->rank() - 2;
+  auto axisOf = [&](int64_t axis) -> std::optional<WinogradImage::Axis> {
+    const nn::Dim &taps = (*weights)[2 + axis], &size = (*output)[2 + axis];
+    int64_t stride = conv.getStrides()[axis];
+    bool serves = taps.isStatic(1) || (taps.isStatic(kTaps) && conv.getDilations()[axis] == 1);
+    if (!serves || !size.isStatic() || stride > kMostStride)
       return std::nullopt;
+    return WinogradImage::Axis{size.size(), taps.size(), stride};
+  };
+  // A line is an image of one row.
+  std::optional<WinogradImage::Axis> columns = axisOf(spatial - 1),
+                                     rows = spatial > 1 ? axisOf(0) : WinogradImage::Axis{1, 1, 1};
+  if (!rows || !columns || rows->taps * columns->taps == 1)
+    return std::nullopt;
   ConvFacts facts = factsOf(conv);
-  return WinogradImage{facts.inputs, facts.outputs,       facts.groups,
-                       block,        (*output)[2].size(), (*output)[3].size()};
+  return WinogradImage{facts.inputs, facts.outputs, facts.groups, block, *rows, *columns};
 }
 
 /// Of direct sums.
 static double flopsOf(const WinogradImage &image) {
-  return 18.0 * double(image.depth()) * double(image.outputs) * double(image.height) *
-         double(image.width);
+  return 2.0 * double(image.depth()) * double(image.outputs) *
+         double(image.rows.size * image.rows.taps) *
+         double(image.columns.size * image.columns.taps);
 }
 
 /// Whether Winograd's algorithm, which needs a half or a quarter of the multiplications, is faster
@@ -268,7 +276,7 @@ bool NativeLayouts::isFasterByWinograd(nn::ConvOp conv) const {
     return false;
   auto bytesOfPadding = [&](int64_t channels) {
     return double(ceilDiv(channels, image->block) * image->block - channels) *
-           double(image->height) * double(image->width) * double(dtypeBytes(facts.dtype));
+           double(image->rows.size) * double(image->columns.size) * double(dtypeBytes(facts.dtype));
   };
   StepCost padding{.bytesRead = bytesOfPadding(image->channels),
                    .bytesWritten = bytesOfPadding(image->outputs)};
