@@ -10,7 +10,15 @@ using namespace quern;
 
 Executor::Executor(std::shared_ptr<const Plan> plan)
     : compiled(std::move(plan)), frame(*compiled),
-      scratchBytes(workerScratchBytes(*compiled).value()) {}
+      scratchBytes(workerScratchBytes(*compiled).value()),
+      scratchStart(scratchOffset(*compiled).value()) {}
+
+CheckedSize Executor::runBytes(int workers) {
+  if (memoryWorkers != workers)
+    memory = quern::runBytes(*compiled, workers);
+  memoryWorkers = workers;
+  return memory;
+}
 
 Status Executor::bindPorts(ValueList inputs, ValueTargets outputs, Budget &budget) {
   for (size_t i = 0; i < compiled->inputs.size(); ++i) {
@@ -54,13 +62,13 @@ Status Executor::assignDynamicOutputs(ValueTargets outputs, Budget &budget) {
 Status Executor::run(ValueList inputs, ValueTargets outputs, const RunResources &resources) {
   Budget &budget = resources.budget;
   int64_t heldBefore = budget.heldBytes();
-  CheckedSize memory = runBytes(*compiled, resources.pool.threads());
-  if (!memory.valid())
+  CheckedSize needed = runBytes(resources.pool.threads());
+  if (!needed.valid())
     return resourceLimit("the size of the scratch memory overflows");
-  QUERN_TRY(budget.hold(memory.value()));
+  QUERN_TRY(budget.hold(needed.value()));
   RunContext context{.pool = resources.pool,
                      .budget = budget,
-                     .scratch = resources.arena + scratchOffset(*compiled).value(),
+                     .scratch = resources.arena + scratchStart,
                      .scratchBytes = scratchBytes,
                      .profile = resources.profile};
   frame.arena = resources.arena;

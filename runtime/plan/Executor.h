@@ -10,7 +10,7 @@ namespace quern {
 struct RunResources {
   TaskPool &pool;
   Budget &budget;
-  /// At least runBytes(plan, pool.threads()) bytes, 64-byte aligned.
+  /// At least Executor::runBytes(pool.threads()) bytes, 64-byte aligned.
   std::byte *arena = nullptr;
   bool flushSubnormals = true;
   /// As RunContext::profile.
@@ -24,6 +24,8 @@ public:
   explicit Executor(std::shared_ptr<const Plan> plan);
 
   const Plan &plan() const { return *compiled; }
+  /// runBytes(plan(), workers), without a look at all steps where it is asked for again.
+  CheckedSize runBytes(int workers);
 
   /// `inputs` match plan().inputs. Outputs of a known size are present, match
   /// plan().outputs and are written in place; dynamic ones are assigned when all
@@ -42,6 +44,10 @@ private:
   std::shared_ptr<const Plan> compiled;
   Frame frame;
   int64_t scratchBytes;
+  int64_t scratchStart;
+  /// The answer of runBytes, and for how many workers it is.
+  CheckedSize memory = 0;
+  int memoryWorkers = 0;
 };
 
 } // namespace quern

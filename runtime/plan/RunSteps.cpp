@@ -79,8 +79,13 @@ Status quern::inStep(const PlanStep &step, Status status) {
   return status.withContext("node '" + step.nodes.str() + "' (" + step.kernel.str() + ")");
 }
 
+/// The nanoseconds of steps between two questions whether the run must stop: watchers and clocks
+/// take as long as a step on a few numbers.
+static constexpr double kAskInterval = 10'000;
+
 Status quern::runSteps(Frame &frame, const RunContext &run) {
   using Clock = std::chrono::steady_clock;
+  double unasked = kAskInterval;
   bool profile = !run.profile.empty(), sideBySide = run.pool.threads() > 1;
   for (size_t i = 0; i < frame.plan.steps.size(); ++i) {
     const PlanStep &step = frame.plan.steps[i];
@@ -94,11 +99,16 @@ Status quern::runSteps(Frame &frame, const RunContext &run) {
           .category = "step", .name = step.kernel, .nodes = step.nodes, .cost = step.cost};
     });
     Clock::time_point start = profile ? Clock::now() : Clock::time_point();
-    Status status = run.budget.check();
-    if (status.isOk())
-      status = step.visit([&](const auto &work) {
-        return work.run({frame, frame.nested[i].get(), run, step.released, step.kernel});
-      });
+    if (unasked >= kAskInterval) {
+      if (Status stopped = run.budget.check(); !stopped.isOk())
+        return inStep(step, stopped);
+      unasked = 0;
+    }
+    // Of what nobody can tell it may be long.
+    unasked += step.expectedNanoseconds > 0 ? step.expectedNanoseconds : kAskInterval;
+    Status status = step.visit([&](const auto &work) {
+      return work.run({frame, frame.nested[i].get(), run, step.released, step.kernel});
+    });
     if (!status.isOk())
       return inStep(step, status);
     frame.releaseSlots(step.released, run.budget);

@@ -14,8 +14,8 @@ namespace quern {
 /// What all steps of a run share, whichever plan they belong to.
 struct RunContext {
   TaskPool &pool;
-  /// Asked between steps, between the task ranges of a step and by reference kernels;
-  /// holds the arena and the values in dynamic slots.
+  /// Asked between steps that take a while, between the task ranges of a step and by reference
+  /// kernels; holds the arena and the values in dynamic slots.
   Budget &budget;
   /// The scratch memory of worker 0, and how much each has; the others' follow.
   std::byte *scratch = nullptr;

@@ -47,7 +47,8 @@ Status ExclusiveRunner::runAlone(ValueList inputs, ValueTargets outputs) {
   ProgressScope watched(watcher);
   Status status = compute(inputs, outputs);
   // A request that comes in the last step is not lost: the caller waits for its end.
-  if (cancelled.exchange(false, std::memory_order_relaxed) && status.isOk())
+  bool wasCancelled = cancelled.load(std::memory_order_relaxed) && cancelled.exchange(false);
+  if (wasCancelled && status.isOk())
     status = Status(StatusCode::Cancelled, "the run was cancelled");
   running.store(false, std::memory_order_release);
   return status;

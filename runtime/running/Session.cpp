@@ -112,7 +112,7 @@ Status Session::compute(ValueList inputs, ValueTargets outputs) {
   QUERN_TRY(checkInputStorage(inputs));
   PlannedRun &current = *planned.front();
   const Plan &plan = current.executor.plan();
-  QUERN_TRY(growArena(runBytes(plan, pool.threads())));
+  QUERN_TRY(growArena(current.executor.runBytes(pool.threads())));
   QUERN_TRY(bindOutputs(plan, outputs));
   QUERN_TRY(current.overlap.check(inputs, outputs.list()));
 

@@ -57,6 +57,9 @@ void OutputMemory::Kept::trim() {
 OutputMemory::OutputMemory() : kept(std::make_shared<Kept>()) {}
 
 void OutputMemory::beginRun() {
+  if (runsToTell == 0)
+    return;
+  --runsToTell;
   std::lock_guard lock(kept->mutex);
   kept->lastRun = std::exchange(kept->thisRun, 0);
   kept->trim();
@@ -76,6 +79,7 @@ Expected<Tensor> OutputMemory::allocate(DType dtype, const Tensor::Dims &dims,
   bool isLarge = size.valid() && size.value() >= kSmallest;
   if (!isLarge || size.value() > limits.maxTensorBytes || dtype == DType::String)
     return Tensor::allocateUninitialized(dtype, dims, limits);
+  runsToTell = 2;
   int64_t bytes = blockBytes(size.value());
   Tensor block = kept->take(bytes);
   if (!block.isPresent()) {

@@ -25,6 +25,8 @@ public:
 private:
   struct Kept;
   std::shared_ptr<Kept> kept;
+  /// Runs whose beginning changes what is kept: the next two after one that made results here.
+  int runsToTell = 0;
 };
 
 } // namespace quern

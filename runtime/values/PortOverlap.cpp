@@ -35,6 +35,7 @@ Status quern::bindOutput(const PlanPort &port, ValueTargets outputs, size_t i, O
 
 PortOverlap::PortOverlap(const Plan &plan) : plan(plan), updatedBy(plan.inputs.size()) {
   ranges.reserve(plan.inputs.size() + plan.outputs.size());
+  sorted.reserve(ranges.capacity());
   for (size_t i = 0; i < plan.outputs.size(); ++i)
     if (plan.outputs[i].updates)
       updatedBy[*plan.outputs[i].updates] = i;
@@ -43,8 +44,13 @@ PortOverlap::PortOverlap(const Plan &plan) : plan(plan), updatedBy(plan.inputs.s
 void PortOverlap::addRange(const PlanPort &port, const Tensor &tensor, bool isOutput) {
   auto begin = reinterpret_cast<uintptr_t>(tensor.rawData());
   auto bytes = static_cast<uintptr_t>(tensor.numBytes());
-  if (bytes > 0)
-    ranges.push_back({begin, begin + bytes, &port, isOutput});
+  if (bytes == 0)
+    return;
+  Range range{begin, begin + bytes, &port, isOutput};
+  if (count == ranges.size())
+    ranges.emplace_back();
+  isKnown = isKnown && ranges[count] == range;
+  ranges[count++] = range;
 }
 
 /// "output 'y' overlaps input 'x': they share 8 bytes, from byte 0 of the first and
@@ -65,7 +71,9 @@ bool PortOverlap::isUpdated(size_t input, const Tensor &tensor, ValueList output
 }
 
 Status PortOverlap::check(ValueList inputs, ValueList outputs) {
-  ranges.clear();
+  size_t before = ranges.size();
+  isKnown = true;
+  count = 0;
   for (size_t i = 0; i < inputs.size(); ++i)
     if (const Tensor *tensor = inputs.asTensor(i); !tensor)
       inputs[i].forEachTensor(
@@ -75,11 +83,22 @@ Status PortOverlap::check(ValueList inputs, ValueList outputs) {
   for (size_t i = 0; i < outputs.size(); ++i)
     if (const Tensor *tensor = outputs.asTensor(i); tensor && !plan.outputs[i].dynamic)
       addRange(plan.outputs[i], *tensor, /*isOutput=*/true);
-  std::sort(ranges.begin(), ranges.end(),
+  ranges.resize(count);
+  if (isKnown && count == before)
+    return Status::ok();
+  Status status = findOverlap();
+  if (!status.isOk())
+    ranges.clear();
+  return status;
+}
+
+Status PortOverlap::findOverlap() {
+  sorted = ranges;
+  std::sort(sorted.begin(), sorted.end(),
             [](const Range &a, const Range &b) { return a.begin < b.begin; });
   // Those seen so far that reach furthest.
   const Range *furthest = nullptr, *furthestOutput = nullptr;
-  for (const Range &range : ranges) {
+  for (const Range &range : sorted) {
     if (furthestOutput && range.begin < furthestOutput->end)
       return describe(*furthestOutput, range);
     if (range.isOutput && furthest && range.begin < furthest->end)

@@ -28,7 +28,7 @@ public:
   /// InvalidInput, naming two ports of the plan and the bytes they share, when a
   /// tensor that is written in place shares memory with another, unless it is all of the
   /// input that it updates (PlanPort::updates). The values are one per port. Takes
-  /// n log n time.
+  /// n log n time, n where all lie where they were found apart before.
   Status check(ValueList inputs, ValueList outputs);
 
 private:
@@ -36,7 +36,9 @@ private:
     uintptr_t begin, end;
     const PlanPort *port;
     bool isOutput;
+    bool operator==(const Range &) const = default;
   };
+  Status findOverlap();
   void addRange(const PlanPort &port, const Tensor &tensor, bool isOutput);
   bool isUpdated(size_t input, const Tensor &tensor, ValueList outputs) const;
   static Status describe(const Range &output, const Range &other);
@@ -44,7 +46,11 @@ private:
   const Plan &plan;
   /// For each input the output that may be made in its memory.
   std::vector<std::optional<size_t>> updatedBy;
-  std::vector<Range> ranges;
+  /// In the order of ports, and of addresses.
+  std::vector<Range> ranges, sorted;
+  /// How many of `ranges` are those of this check so far, and whether these were there before.
+  size_t count = 0;
+  bool isKnown = false;
 };
 
 } // namespace quern

@@ -369,6 +369,34 @@ TEST(Executor, StopsBetweenTheTaskRangesOfAStep) {
   EXPECT_EQ(rangesRun, 1);
 }
 
+// To ask takes as long as a step on a few numbers, so what is expected to be over soon is not
+// followed by the question.
+TEST(Executor, StopsBetweenStepsThatTakeAWhile) {
+  auto rangesOf = [](double expectedNanoseconds) {
+    auto plan = addElevenPlan(4, 1);
+    PlanStep step = plan->steps[0];
+    auto &work = *step.as<KernelStep>();
+    work.function = askToStop;
+    work.tasks = work.grain = 1;
+    step.expectedNanoseconds = expectedNanoseconds;
+    plan->steps.assign(10, step);
+    Arena arena = Arena::allocate(CheckedSize(plan->arenaBytes)).take();
+    std::vector<Tensor> outputs = {Tensor::allocate(DType::Float32, {4}).take()};
+    TaskPool pool(1, true);
+    stopAsked = false;
+    rangesRun = 0;
+    Budget budget(Limits(), &stopAsked);
+    Status status = Executor(plan).run(std::vector{kFour}, outputs,
+                                       {.pool = pool, .budget = budget, .arena = arena.data()});
+    EXPECT_EQ(status.isOk(), rangesRun == 10);
+    return rangesRun.load();
+  };
+  EXPECT_EQ(rangesOf(/*nobody can tell*/ 0), 1);
+  EXPECT_EQ(rangesOf(1e6), 1);
+  EXPECT_EQ(rangesOf(4e3), 3);
+  EXPECT_EQ(rangesOf(100), 10);
+}
+
 TEST(Executor, TimeIsOverBeforeTheFirstStep) {
   auto plan = addElevenPlan(4, 1);
   Arena arena = Arena::allocate(CheckedSize(plan->arenaBytes)).take();

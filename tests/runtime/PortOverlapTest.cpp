@@ -51,6 +51,27 @@ TEST(PortOverlap, ApartIsWell) {
   EXPECT_EQ(overlapOf({{8, 16}}, {{0, 8}, {16, 24}}), "");
 }
 
+// Ports that were found apart are not looked at again until one moves.
+TEST(PortOverlap, PortsThatMoveAreLookedAtAgain) {
+  Plan plan;
+  plan.inputs = {{.name = "x", .dtype = DType::UInt8, .dims = {8}}};
+  plan.outputs = {{.name = "y", .dtype = DType::UInt8, .dims = {8}}};
+  PortOverlap overlap(plan);
+  auto at = [](int64_t byte, int64_t size = 8) {
+    return std::vector{Tensor::borrow(DType::UInt8, {size}, memory + byte)};
+  };
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_TRUE(overlap.check(at(0), at(8)).isOk());
+    EXPECT_TRUE(overlap.check(at(0), at(8)).isOk());
+    for (int64_t byte : {7, 7, 0})
+      EXPECT_EQ(overlap.check(at(0), at(byte)).code(), StatusCode::InvalidInput);
+    EXPECT_TRUE(overlap.check(at(0), at(8)).isOk());
+    EXPECT_EQ(overlap.check(at(0, 9), at(8)).code(), StatusCode::InvalidInput);
+    EXPECT_TRUE(overlap.check(at(0, 0), at(0)).isOk());
+    EXPECT_EQ(overlap.check(at(0), at(0)).code(), StatusCode::InvalidInput);
+  }
+}
+
 TEST(PortOverlap, InputsMayShareMemory) {
   EXPECT_EQ(overlapOf({{0, 8}, {0, 8}, {4, 12}}, {{12, 16}}), "");
 }
