@@ -1,7 +1,7 @@
 //===- ExpandAvx512.h - math ops by instructions of AVX-512 ---------------===//
 #pragma once
 
-#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/IR/Operation.h"
 
 namespace quern::native {
 
@@ -13,8 +13,7 @@ mlir::Value expandByAvx512(mlir::Operation *op);
 /// such.
 mlir::Value expandGeluByAvx512(mlir::Operation *at, mlir::Value x);
 
-/// The same for a division that ends a sigmoid of float32 as ir/ElementwiseOps.td has it, before
-/// its exponential has been expanded. Null for any other.
-mlir::Value expandSigmoidByAvx512(mlir::arith::DivFOp op);
+/// The same of the sigmoid.
+mlir::Value expandSigmoidByAvx512(mlir::Operation *at, mlir::Value x);
 
 } // namespace quern::native

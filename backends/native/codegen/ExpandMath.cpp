@@ -12,6 +12,7 @@
 #include "backends/native/codegen/ExpandElementary.h"
 #include "backends/native/codegen/ExpandGelu.h"
 #include "backends/native/codegen/ExpandPower.h"
+#include "backends/native/codegen/ExpandSigmoid.h"
 #include "backends/native/codegen/Exponential.h"
 #include "backends/native/emit/FloatBuilder.h"
 
@@ -19,7 +20,6 @@
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/TypeUtilities.h"
-#include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 #include <limits>
@@ -113,7 +113,9 @@ static Value expandTanh(FloatBuilder &b, Value x) {
   Value tail = b.polynomial(square, {-0.333333313f, 0.133332089f, -0.0539471321f, 0.0217025541f,
                                      -0.00818161201f, 0.00214652903f});
   Value small = b.multiplyAdd(b.mul(tail, square), x, x);
-  Value exponential = expandExp(b, b.add(magnitude, magnitude));
+  // From 10 on it is 1; so one factor is enough.
+  ReducedExponent e = reduceExponent(b, b.atMost(b.add(magnitude, magnitude), 20.0f));
+  Value exponential = b.mul(expOfRest(b, e.r), powerOfTwo(b, e.nBits(b)));
   Value rest = b.div(b.constant(2.0f), b.add(exponential, b.constant(1.0f)));
   Value large = b.sub(b.constant(1.0f), rest);
   // Of a small one as well: the sum makes +0 of -0.
@@ -159,17 +161,6 @@ static Value expand(Operation *op, const Target &target) {
       .Default([](Operation *o) { return expandElementary(o); });
 }
 
-/// Erases `op` and what only it used, if nothing uses it.
-static void eraseUnused(Operation *op) {
-  if (!isOpTriviallyDead(op))
-    return;
-  SmallVector<Value> operands(op->getOperands());
-  op->erase();
-  for (Value operand : operands)
-    if (Operation *producer = operand.getDefiningOp())
-      eraseUnused(producer);
-}
-
 namespace {
 struct ExpandMath : PassWrapper<ExpandMath, OperationPass<ModuleOp>> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(ExpandMath)
@@ -181,15 +172,7 @@ struct ExpandMath : PassWrapper<ExpandMath, OperationPass<ModuleOp>> {
   }
   void runOnOperation() override {
     expandGelus(getOperation(), target);
-    if (target.has(Isa::Avx512)) {
-      // Before their exponentials, which nothing uses then.
-      getOperation().walk([&](arith::DivFOp op) {
-        if (Value expansion = expandSigmoidByAvx512(op)) {
-          op.replaceAllUsesWith(expansion);
-          eraseUnused(op);
-        }
-      });
-    }
+    expandSigmoids(getOperation(), target);
     getOperation().walk([&](Operation *op) {
       if (Value expansion = expand(op, target)) {
         op->replaceAllUsesWith(ValueRange{expansion});

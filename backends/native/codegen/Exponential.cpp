@@ -21,13 +21,20 @@ ReducedExponent quern::native::reduceExponent(FloatBuilder &b, Value x) {
   return e;
 }
 
-Value quern::native::expOfRest(FloatBuilder &b, Value r) {
-  // The upper four terms in pairs, so that fewer wait for each other.
+/// `factor` times exp(sign r). The upper four terms in pairs, so that fewer wait for each other.
+static Value expOfSigned(FloatBuilder &b, Value r, double sign, double factor) {
   Value square = b.mul(r, r);
-  Value upper = b.polynomial(r, {0.00836911798f, 0.00138137653f});
-  Value lower = b.polynomial(r, {0.166665167f, 0.0416684262f});
-  Value tail = b.multiplyAdd(upper, square, lower);
-  return b.multiplyAdd(
-      b.multiplyAdd(b.multiplyAdd(tail, r, b.constant(0.49999994f)), r, b.constant(1)), r,
-      b.constant(1));
+  auto term = [&](double coefficient) { return factor * coefficient; };
+  Value upper = b.polynomial(r, {term(sign * 0.00836911798), term(0.00138137653)});
+  Value lower = b.polynomial(r, {term(sign * 0.166665167), term(0.0416684262)});
+  Value sum = b.multiplyAdd(upper, square, lower);
+  for (double coefficient : {0.49999994, sign, 1.0})
+    sum = b.multiplyAdd(sum, r, b.constant(term(coefficient)));
+  return sum;
+}
+
+Value quern::native::expOfRest(FloatBuilder &b, Value r) { return expOfSigned(b, r, 1, 1); }
+
+Value quern::native::scaledExpOfNegated(FloatBuilder &b, Value r, int64_t shift) {
+  return expOfSigned(b, r, -1, static_cast<double>(int64_t{1} << shift));
 }

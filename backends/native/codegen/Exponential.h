@@ -18,5 +18,7 @@ ReducedExponent reduceExponent(FloatBuilder &b, mlir::Value x);
 
 /// exp(r) of such an r. Of any other finite r it is positive, or infinite.
 mlir::Value expOfRest(FloatBuilder &b, mlir::Value r);
+/// 2^shift exp(-r) of such an r.
+mlir::Value scaledExpOfNegated(FloatBuilder &b, mlir::Value r, int64_t shift);
 
 } // namespace quern::native
