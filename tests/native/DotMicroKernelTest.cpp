@@ -11,6 +11,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
 #include <vector>
 
@@ -52,9 +53,12 @@ template <typename T> std::vector<T> counted(int64_t size, int64_t modulus) {
 }
 } // namespace
 
-TEST(DotMicroKernelTest, StartsFromC) {
+/// Whatever the number of chains, which the trips of the last level are no multiple of.
+static void startFromC(int64_t chains) {
   Target target = resolveTarget("host").take();
   DotTile tile = tileOf(target, DotTypes::all(DType::Float32));
+  tile.chains = chains;
+  tile.levels.back().unroll = std::max<int64_t>(chains, 2);
   std::vector<float> a = counted<float>(kRows * kDepth, 7),
                      b = counted<float>(kDepth * tile.columns(), 5),
                      c = counted<float>(kRows * tile.columns(), 11), wanted = c;
@@ -76,6 +80,12 @@ TEST(DotMicroKernelTest, StartsFromC) {
   };
   run(target, emit, {a.data(), b.data(), c.data()});
   EXPECT_EQ(c, wanted);
+}
+
+TEST(DotMicroKernelTest, StartsFromC) { startFromC(1); }
+TEST(DotMicroKernelTest, ChainsAreAddedUp) {
+  startFromC(2);
+  startFromC(4);
 }
 
 TEST(DotMicroKernelTest, SumsInAnotherType) {

@@ -7,11 +7,12 @@ using namespace quern;
 using namespace quern::native;
 
 /// Cycles of one step along k of a tile: all its multiply-adds, at the least the time until a sum
-/// can be added to again, or its loads, of which two begin in a cycle.
-static double cyclesOfStep(double rows, double vectors, double parts, const CpuRates &rates) {
+/// can be added to again, which `chains` steps share, or its loads, of which two begin in a cycle.
+static double cyclesOfStep(double rows, double vectors, double parts, const CpuRates &rates,
+                           double chains = 1) {
   constexpr double kLoadsPerCycle = 2;
-  return std::max({parts * rows * vectors / rates.productsPerCycle, parts * rates.productLatency,
-                   (rows + vectors) / kLoadsPerCycle});
+  return std::max({parts * rows * vectors / rates.productsPerCycle,
+                   parts * rates.productLatency / chains, (rows + vectors) / kLoadsPerCycle});
 }
 
 //===----------------------------------------------------------------------===//
@@ -63,8 +64,9 @@ StepEstimate native::estimateDot(const DotSpec &spec, const DotDims &dims, int64
   double ofVector = kOfVector + spec.epilogue.program.cycles();
   for (size_t i = 0; i < spec.heights.size(); ++i) {
     double rows = double(spec.heights[i]);
-    line += double(dims.tiles[i]) * (steps * cyclesOfStep(rows, vectors, parts, rates) +
-                                     loops * kOfLoop + kOfTile + rows * vectors * ofVector);
+    double step = cyclesOfStep(rows, vectors, parts, rates, double(spec.tile.chains));
+    line += double(dims.tiles[i]) *
+            (steps * step + loops * kOfLoop + kOfTile + rows * vectors * ofVector);
   }
   double lines = double(tasks) / double(dims.lineChunks) * (spec.flat ? 1 : double(dims.lines));
   // The loads of a tile wait for memory, unless they were asked for while others were multiplied.

@@ -4,6 +4,8 @@
 #include "backends/native/emit/Prefetch.h"
 #include "ir/ScalarEmitter.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
 #include <algorithm>
 
 using namespace mlir;
@@ -35,7 +37,9 @@ DotMicroKernel::Values DotMicroKernel::zeros(int64_t rows) {
 
 DotMicroKernel::Values DotMicroKernel::accumulate(int64_t rows, Value a, Value b, Values sums) {
   Cursor at{a, b, operands.ahead};
-  sums = emitLevel(0, rows, at, std::move(sums));
+  for (int64_t chain = 1; chain < tile.chains; ++chain)
+    sums.append(zeros(rows));
+  sums = joinChains(emitLevel(0, rows, at, std::move(sums)));
   if (tile.lastSteps > 0)
     return emitLastTrip(rows, at, std::move(sums));
   if (!tile.partialGroup)
@@ -76,7 +80,7 @@ DotMicroKernel::Values DotMicroKernel::emitLevel(size_t index, int64_t rows, Cur
       Values inner(now);
       if (innermost) {
         for (int64_t u = 0; u < step; ++u)
-          inner = emitStep(rows, moved(here, strideA, u), std::move(inner));
+          inner = emitStepOf(u % tile.chains, rows, moved(here, strideA, u), std::move(inner));
         next = moved(here, strideA, step);
       } else {
         inner = emitLevel(index + 1, rows, next, std::move(inner));
@@ -133,6 +137,26 @@ void DotMicroKernel::askAhead(const Cursor &at) {
     // The first cache is full of what is multiplied now.
     prefetch(kb, kb.advance(at.ahead, kb.mul(operands.aheadStride, line), DType::UInt8),
              CacheLevel::Second);
+}
+
+DotMicroKernel::Values DotMicroKernel::emitStepOf(int64_t chain, int64_t rows, const Cursor &at,
+                                                  Values sums) {
+  auto ofChain = MutableArrayRef(sums).slice(chain * rows * tile.vectors, rows * tile.vectors);
+  llvm::copy(emitStep(rows, at, Values(ofChain)), ofChain.begin());
+  return sums;
+}
+
+DotMicroKernel::Values DotMicroKernel::joinChains(Values sums) {
+  OpBuilder &ops = kb.builder();
+  for (int64_t chains = tile.chains; chains > 1; chains /= 2) {
+    size_t half = sums.size() / 2;
+    for (size_t i = 0; i < half; ++i)
+      sums[i] = isFloat(tile.types.accumulate)
+                    ? ops.create<arith::AddFOp>(kb.loc(), sums[i], sums[half + i]).getResult()
+                    : ops.create<arith::AddIOp>(kb.loc(), sums[i], sums[half + i]).getResult();
+    sums.truncate(half);
+  }
+  return sums;
 }
 
 DotMicroKernel::Values DotMicroKernel::emitStep(int64_t rows, const Cursor &at, Values sums,

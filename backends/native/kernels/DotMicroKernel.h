@@ -49,9 +49,12 @@ struct DotTile {
   int64_t lastSteps = 0;
   /// Each step asks for so many cache lines of what of B is read later, DotOperands::ahead.
   int64_t linesAhead = 0;
+  /// Neighbouring steps of the last level, which is unrolled so often, add to sums of their own,
+  /// put together in the end: few sums wait for themselves.
+  int64_t chains = 1;
 
   QUERN_FIELDS(types, lanes, vectors, levels, rowStrideA, packedB, group, partialGroup, lastSteps,
-               linesAhead)
+               linesAhead, chains)
   int64_t columns() const { return vectors * lanes; }
   /// Cache lines of half of what a step reads of B, so that two tiles ask for all of the next.
   int64_t linesOfHalfAStep() const {
@@ -105,7 +108,11 @@ private:
   /// `steps` steps after `from`.
   Cursor moved(const Cursor &from, mlir::Value strideA, int64_t steps);
   void askAhead(const Cursor &at);
+  /// `sums` are of all chains, one after the other.
   Values emitLevel(size_t level, int64_t rows, Cursor &at, Values sums);
+  /// A step that adds to the sums of one chain.
+  Values emitStepOf(int64_t chain, int64_t rows, const Cursor &at, Values sums);
+  Values joinChains(Values sums);
   Values emitLastTrip(int64_t rows, const Cursor &at, Values sums);
   /// `count`: how many elements of the group there are; null: all.
   Values emitStep(int64_t rows, const Cursor &at, Values sums, mlir::Value count = {});

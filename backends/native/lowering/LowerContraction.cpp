@@ -97,6 +97,10 @@ static DotSpec makeSpec(const MatrixProduct &p, const Target &target) {
   spec.tile.lanes = target.lanes(p.dtype);
   spec.tile.vectors = shape.vectors;
   spec.heights = shape.heights;
+  // A row of fewer vectors would wait for each multiply-add.
+  constexpr int64_t kFewestSums = 4;
+  if (oneRow)
+    spec.tile.chains = std::max<int64_t>(kFewestSums / shape.vectors, 1);
   spec.flat = true;
   spec.contiguousColumns = true;
   spec.maskColumns = columns == 0 || columns % spec.tile.columns() != 0;
@@ -262,6 +266,7 @@ TiledProduct::TiledProduct(const MatrixProduct &p, DotSpec dot, const DotDims &v
   spec = {std::move(dot), /*partialStep=*/p.k % step != 0};
   spec.dot.tile.partialGroup = false;
   spec.dot.tile.linesAhead = 0;
+  spec.dot.tile.chains = 1;
   spec.dot.tile.levels = {{}};
   spec.dot.heights = {};
   dims.dot = vectorDims;
@@ -295,8 +300,8 @@ static ReasonOr<StepBuffer> lowerTiles(MatrixProduct &p, FormOfB form, LoweredSt
   StepBuffer b = form == FormOfB::PackedAhead    ? packAhead(p, spec, dims)
                  : form == FormOfB::PackedByStep ? packByStep(p, spec, dims, steps)
                                                  : readPlain(p, spec, dims);
-  spec.tile.levels = {
-      {DotSpec::kRuntime, p.strideKA == 1 ? spec.tile.group : DotSpec::kRuntime, 2}};
+  spec.tile.levels = {{DotSpec::kRuntime, p.strideKA == 1 ? spec.tile.group : DotSpec::kRuntime,
+                       std::max<int64_t>(spec.tile.chains, 2)}};
   if (std::optional<Reason> reason = addEpilogue(p, spec.epilogue))
     return *reason;
   spec.tile.types.c = spec.epilogue.resultType();
