@@ -1,4 +1,4 @@
-//===- RowDotTest.cpp - products of a matrix with a vector ----------------===//
+//===- RowDotTest.cpp - products of a matrix with a vector or a few -------===//
 #include "backends/native/kernels/MapKernel.h"
 #include "tests/native/GraphCheck.h"
 #include "tests/native/RunnableTargets.h"
@@ -77,6 +77,75 @@ TEST_P(RowDotTest, Epilogues) {
       "trans_b = false");
   graph.output(graph.op("nn.mul", {product, graph.input("50x1xf32")}));
   expectRowDots(graph);
+}
+
+// Each number of columns, with rows that fill no task, and depths that fill no vector.
+TEST_P(RowDotTest, FewColumns) {
+  for (auto [name, dtype] : {std::pair("f32", DType::Float32), {"f64", DType::Float64}}) {
+    Graph graph;
+    for (int64_t columns = 2; columns <= std::max<int64_t>(target.lanes(dtype) / 2, 2); ++columns)
+      for (int64_t rows : {64, 99})
+        for (int64_t depth : {256, 301}) {
+          GraphValue left = graph.input(fmt::format("{}x{}x{}", rows, depth, name));
+          graph.output(graph.op(
+              "nn.matmul", {left, graph.weight(fmt::format("{}x{}x{}", depth, columns, name))}));
+        }
+    expectRowDots(graph, dtype);
+  }
+}
+
+// Whatever is chosen; one row and two are less than any round.
+TEST_P(RowDotTest, FewColumnsOfAnyRowsAndDepths) {
+  Graph graph;
+  for (int64_t columns : {2, 3, 4, 5, 7, 8, 9})
+    for (int64_t rows : {1, 2, 5, 17, 50})
+      for (int64_t depth : {1, 20, 400})
+        graph.output(
+            graph.op("nn.matmul", {graph.input(fmt::format("{}x{}xf32", rows, depth)),
+                                   graph.weight(fmt::format("{}x{}xf32", depth, columns))}));
+  expectExact(graph, check);
+}
+
+// Columns that lie side by side as they are, constant or not; others are no business of this way.
+TEST_P(RowDotTest, FewColumnsAsTheyAre) {
+  Graph graph;
+  const char *attributes = "alpha = 2.0 : f64, beta = 3.0 : f64, trans_a = false, trans_b = true";
+  for (GraphValue right : {graph.input("3x300xf32"), graph.weight("3x300xf32")})
+    for (const char *c : {"3x", "1x3x", "70x3x", "70x1x", ""})
+      graph.output(graph.op("nn.gemm",
+                            {graph.input("70x300xf32"), right, graph.input(std::string(c) + "f32")},
+                            attributes));
+  expectRowDots(graph);
+  Graph across;
+  across.output(across.op("nn.matmul", {across.input("70x300xf32"), across.input("300x3xf32")}));
+  for (const ProfileRow &step : expectExact(across, check).steps)
+    EXPECT_FALSE(step.kernel.starts_with("row_dots"));
+}
+
+// What is read for columns, for each result and once.
+TEST_P(RowDotTest, EpiloguesOfFewColumns) {
+  Graph graph;
+  for (int64_t columns : {2, 3, 4})
+    for (std::string operand : {"{}x", "1x{}x", "50x{}x", ""}) {
+      GraphValue weights = graph.weight(fmt::format("300x{}xf32", columns));
+      GraphValue product = graph.op("nn.gemm", {graph.input("50x300xf32"), weights, graph.none()},
+                                    "alpha = 1.0 : f64, beta = 1.0 : f64, trans_a = false, "
+                                    "trans_b = false");
+      std::string type = fmt::format(fmt::runtime(operand + "f32"), columns);
+      graph.output(graph.op("nn.relu", {graph.op("nn.sub", {product, graph.input(type)})}));
+    }
+  expectRowDots(graph);
+}
+
+TEST_P(RowDotTest, AnyNumberOfRowsOfFewColumns) {
+  Graph graph;
+  GraphValue product =
+      graph.op("nn.matmul", {graph.input("?x200xf32"), graph.weight("200x3xf32")}, "", "?x3xf32");
+  graph.output(graph.op("nn.add", {product, graph.weight("3xf32")}, "", "?x3xf32"));
+  auto executable = compileForTest(graph, check.options);
+  ASSERT_TRUE(executable) << executable.status().message();
+  for (int64_t rows : {0, 1, 2, 15, 16, 17, 1000})
+    expectExactAt(graph, *executable, {{rows, 200}});
 }
 
 // Rows that are apart, and batches of vectors, are computed otherwise.

@@ -238,11 +238,13 @@ static StepEstimate estimateLineConv(const LineConvSpec &spec, const Pass &pass)
 
 static StepEstimate estimateRowDots(const RowDotSpec &spec, const Pass &pass) {
   auto dims = dimsOf<RowDotDims>(pass.step);
-  // Each row is loaded by whole vectors, of which one begins in a cycle of a unit.
-  constexpr double kOfVector = 1.1, kOfRow = 3, kOfTask = 20;
-  double lanes = double(pass.target.lanes(spec.dtype));
-  double row = pass.vectors(dims.depth, spec.dtype) * kOfVector / pass.rates.productsPerCycle;
-  return pass.of(pass.tasks() * (lanes * (row + kOfRow) + kOfTask + spec.epilogue.program.cycles()),
+  // Rows are loaded by whole vectors, of which one begins in a cycle of a unit, as do products.
+  constexpr double kOfSum = 3, kOfTask = 20;
+  double lanes = double(pass.target.lanes(spec.dtype)), columns = double(spec.columns);
+  double ofVector = std::max(columns, 1 + columns / double(spec.rowsAtOnce(pass.target)));
+  double row = pass.vectors(dims.depth, spec.dtype) * ofVector / pass.rates.productsPerCycle;
+  return pass.of(pass.tasks() * (lanes * (row + columns * kOfSum) + kOfTask +
+                                 columns * spec.epilogue.program.cycles()),
                  0.9);
 }
 

@@ -31,7 +31,7 @@ enum class FormOfB {
   PackedAhead,  ///< a constant, packed before the run
   PackedByStep, ///< packed in the run
   Plain,        ///< as it is
-  Vector,       ///< a vector, by lanes along k
+  Vector,       ///< a vector or a few, by lanes along k
 };
 } // namespace
 
@@ -322,7 +322,7 @@ static LoweringResult lowerProduct(MatrixProduct &p, FormOfB form, std::vector<L
     if (std::optional<Reason> reason = addEpilogue(p, epilogue))
       return *reason;
     step = lowerRowDots(p, std::move(epilogue));
-    b = plainB(p);
+    b = packsRowDots(p) ? packForRowDots(p) : plainB(p);
   } else {
     auto tiles = lowerTiles(p, form, step, result);
     if (!tiles)

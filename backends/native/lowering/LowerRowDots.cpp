@@ -1,20 +1,51 @@
-//===- LowerRowDots.cpp - products of a matrix with a vector --------------===//
+//===- LowerRowDots.cpp - products of a matrix with a vector or a few -----===//
 #include "backends/native/cost/StepTimes.h"
 #include "backends/native/kernels/MapKernel.h"
+#include "backends/native/kernels/PackWeights.h"
 #include "backends/native/kernels/RowDotKernel.h"
 #include "backends/native/lowering/MatrixProduct.h"
 #include "backends/native/target/TileChoice.h"
 #include "runtime/values/CeilDiv.h"
 
+#include <fmt/compile.h>
+#include <fmt/format.h>
+
 using namespace quern;
 using namespace quern::native;
 
+/// The columns of B, on which the code depends; 0 where they are too many, or only a run knows.
+static int64_t columnsOf(const MatrixProduct &p) {
+  int64_t columns = p.columnAxisOfB < 0 ? 1 : p.context.fixedSize(p.b, p.columnAxisOfB).value_or(0);
+  // One vector serves models whose sizes are open.
+  if (p.n == 1)
+    return 1;
+  return columns <= RowDotSpec::mostColumns(p.context.target, p.dtype) ? columns : 0;
+}
+
+bool native::packsRowDots(const MatrixProduct &p) {
+  return p.strideKB != 1 && !p.repeatedB && p.context.values.weightOf(p.b);
+}
+
+StepBuffer native::packForRowDots(const MatrixProduct &p) {
+  MatrixPack pack{.batch = 1,
+                  .k = p.k,
+                  .n = p.n,
+                  .strideK = p.strideKB,
+                  .strideN = p.strideNB,
+                  .tileColumns = 1,
+                  .scale = 1};
+  std::string how = fmt::format(FMT_COMPILE("vectors {} {} {}"), p.k, p.strideKB, p.strideNB);
+  return StepBuffer::packed(
+      *p.context.values.weightOf(p.b), how,
+      [pack](const Tensor &view, const auto &done) { return packMatrix(view, pack, done); });
+}
+
 std::optional<Reason> native::refuseRowDots(const MatrixProduct &p) {
-  if (p.n != 1 || p.batch != 1)
-    return Reason{ReasonCode::Shape, "B is no vector"};
+  if (!columnsOf(p) || p.batch != 1)
+    return Reason{ReasonCode::Shape, "B is not a vector or a few"};
   if (!isFloat(p.dtype) || p.dtypeA != p.dtype || p.dtypeB != p.dtype)
     return Reason{ReasonCode::ElementType, "products of rows are of float32 and float64"};
-  if (p.strideKA != 1 || p.strideKB != 1)
+  if (p.strideKA != 1 || (p.strideKB != 1 && !packsRowDots(p)))
     return Reason{ReasonCode::Layout, "neighbours along k are apart"};
   if (!hasMaskedAccess(p.context.target, p.dtype))
     return Reason{ReasonCode::Missing, "the CPU does not load parts of vectors"};
@@ -24,8 +55,11 @@ std::optional<Reason> native::refuseRowDots(const MatrixProduct &p) {
 /// Takes the program of `epilogue` away.
 static LoweredStep stepOf(const MatrixProduct &p, EpilogueCode epilogue) {
   LoweredStep step;
-  step.kernel = kernelOf(RowDotSpec{p.dtype, std::move(epilogue)});
-  step.dims = flattenDims(RowDotDims{.rows = p.m, .depth = p.k, .rowStride = p.rowStrideA});
+  step.kernel = kernelOf(RowDotSpec{p.dtype, columnsOf(p), std::move(epilogue)});
+  step.dims = flattenDims(RowDotDims{.rows = p.m,
+                                     .depth = p.k,
+                                     .rowStride = p.rowStrideA,
+                                     .columnStride = packsRowDots(p) ? p.k : p.strideNB});
   step.tasks = ceilDiv(p.m, p.context.target.lanes(p.dtype));
   step.grain = chooseGrain(step.tasks, p.flops());
   return step;
@@ -48,7 +82,8 @@ static OperandAccess ofOneColumn(OperandAccess access) {
 }
 
 LoweredStep native::lowerRowDots(const MatrixProduct &p, EpilogueCode epilogue) {
-  for (OperandAccess &access : epilogue.access)
-    access = ofOneColumn(access);
+  if (p.n == 1)
+    for (OperandAccess &access : epilogue.access)
+      access = ofOneColumn(access);
   return stepOf(p, std::move(epilogue));
 }
