@@ -31,12 +31,32 @@ static bool hasBytes(DType dtype) {
          dtypeBits(dtype) >= 8;
 }
 
+/// Whether a number of type `whole` is two of type `part`.
+static bool isPairOf(Type whole, Type part) {
+  auto complex = dyn_cast<ComplexType>(whole);
+  return complex && complex.getElementType() == part;
+}
+
 InferredTypes BitCastOp::inferResultTypes(const ShapeFacts &facts) {
-  DType from = dtypeOf(elementTypeOf(getInput())), to = dtypeOf(getTo());
-  if (!hasBytes(from) || !hasBytes(to) || dtypeBits(from) != dtypeBits(to))
-    return emitOpError("cannot read the bits of ")
-           << elementTypeOf(getInput()) << " as " << getTo();
+  Type fromType = elementTypeOf(getInput());
+  DType from = dtypeOf(fromType), to = dtypeOf(getTo());
   std::optional<Shape> shape = facts.shapeOf(getInput());
+  if (isPairOf(fromType, getTo()) || isPairOf(getTo(), fromType)) {
+    if (!shape)
+      return unrankedResult(getTo());
+    DimVector dims = shape->dims();
+    if (isPairOf(fromType, getTo())) {
+      dims.push_back(Dim(2));
+      return rankedResult(*this, Shape(std::move(dims)), getTo());
+    }
+    if (failed(requireRankAtLeast(*this, *shape, 1)) ||
+        failed(requireDim(*this, dims.back(), Dim(2), "the last dimension")))
+      return failure();
+    dims.pop_back();
+    return rankedResult(*this, Shape(std::move(dims)), getTo());
+  }
+  if (!hasBytes(from) || !hasBytes(to) || dtypeBits(from) != dtypeBits(to))
+    return emitOpError("cannot read the bits of ") << fromType << " as " << getTo();
   return shape ? rankedResult(*this, *shape, getTo()) : unrankedResult(getTo());
 }
 

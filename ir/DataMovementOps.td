@@ -25,6 +25,9 @@ def NN_CastOp : NN_Op<"cast"> {
 
 def NN_BitCastOp : NN_Op<"bitcast"> {
   let summary = "the bits of elements as numbers of another type `to` of as many bytes";
+  let description = [{
+    A complex number is as well two floats, real and imaginary part: the last dimension.
+  }];
   let arguments = (ins NN_Tensor:$input, TypeAttr:$to);
   let results = (outs NN_Tensor:$result);
 }

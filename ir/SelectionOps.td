@@ -21,6 +21,21 @@ def NN_NonMaxSuppressionOp : NN_Op<"non_max_suppression"> {
   let results = (outs NN_Tensor:$result);
 }
 
+def NN_SoftSuppressionOp : NN_Op<"soft_suppression"> {
+  let summary = "the boxes with the best scores, which lower those of boxes that they overlap";
+  let description = [{
+    As TensorFlow Lite has it (NON_MAX_SUPPRESSION_V5): `boxes` [n, 4] are two opposite corners
+    (y, x), `scores` [n]. A box whose intersection with a better one by their union is at least
+    `iou_threshold` falls out, also a chosen one, which could be chosen again, by itself: only where
+    it has no area it is. Others' scores are multiplied by exp(-overlap^2 / (2 `sigma`)), not where
+    `sigma` is 0, and each box takes its turn again; scores must stay above `score_threshold`.
+    `max_output` indices and scores in the order of choice, zeros behind those that `count` says.
+  }];
+  let arguments = (ins NN_Tensor:$boxes, NN_Tensor:$scores, NN_Tensor:$max_output,
+    NN_Tensor:$iou_threshold, NN_Tensor:$score_threshold, NN_Tensor:$sigma);
+  let results = (outs NN_Tensor:$indices, NN_Tensor:$selected_scores, NN_Tensor:$count);
+}
+
 def NN_UniqueOp : NN_Op<"unique"> {
   let summary = "the different slices of `input` along `axis`, or its different elements";
   let description = [{

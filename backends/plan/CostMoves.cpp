@@ -240,6 +240,7 @@ std::span<const CostRow> plan::moveCosts() {
       // What is found, how long strings are, when an iteration ends
       dependsOnData<nn::NonZeroOp>(),
       dependsOnData<nn::NonMaxSuppressionOp>(),
+      dependsOnData<nn::SoftSuppressionOp>(),
       dependsOnData<nn::UniqueOp>(),
       dependsOnData<nn::CouplePairsOp>(),
       dependsOnData<nn::ImageDecodeOp>(),

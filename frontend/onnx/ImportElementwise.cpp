@@ -334,6 +334,9 @@ static void importBitCast(NodeReader &node) {
   auto to = static_cast<DType>(number);
   auto bitsOf = [](DType dtype) { return dtype == DType::Bool ? DType::UInt8 : dtype; };
   Value bits = convert(node, node.input(0), bitsOf(node.inputDType(0)));
+  if (dtypeBits(dtypeOf(bits)) != dtypeBits(bitsOf(to)))
+    return node.invalid(
+        fmt::format("cannot read the bits of {} as {}", dtypeName(dtypeOf(bits)), dtypeName(to)));
   if (dtypeOf(bits) != bitsOf(to))
     bits = node.create<nn::BitCastOp>(bits,
                                       nn::elementTypeOf(node.builder().getContext(), bitsOf(to)));

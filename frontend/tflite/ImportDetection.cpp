@@ -223,8 +223,32 @@ static void importDetection(OpReader &op) {
     setResults(op, options, selection, boxes);
 }
 
+//===----------------------------------------------------------------------===//
+// Builtin ops
+//===----------------------------------------------------------------------===//
+
+/// Inputs: boxes [n, 4], scores [n], the number of places, the overlap that is too much, the score
+/// that is too low, and in version 5 how far boxes lower each other's scores. Results: boxes, their
+/// scores (version 5), and how many there are.
+static void importSuppression(OpReader &op) {
+  bool isSoft = op.inputCount() == 6;
+  if (!checkRank(op, 0, 2) || !checkRank(op, 1, 1))
+    return;
+  Value sigma = isSoft ? op.real(5) : op.scalarConstant(0, DType::Float32);
+  auto found = op.createMulti<nn::SoftSuppressionOp>(3, op.real(0), op.real(1),
+                                                     convert(op, op.stored(2), DType::Int64),
+                                                     op.real(3), op.real(4), sigma);
+  op.setStored(0, convert(op, found[0], op.outputDType(0)));
+  if (isSoft)
+    op.setReal(1, found[1]);
+  int last = isSoft ? 2 : 1;
+  op.setStored(last, convert(op, found[2], op.outputDType(last)));
+}
+
 std::span<const OpRow> tflite::detectionImports() {
   static constexpr OpRow rows[] = {
+      {Op::NON_MAX_SUPPRESSION_V4, 5, 5, importSuppression, 2},
+      {Op::NON_MAX_SUPPRESSION_V5, 6, 6, importSuppression, 3},
       {Op::CUSTOM, 3, 3, importDetection, 4, "TFLite_Detection_PostProcess"},
   };
   return rows;

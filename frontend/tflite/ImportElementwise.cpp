@@ -162,6 +162,7 @@ static void importSelect(OpReader &op) {
 static void importSelectV2(OpReader &op) { select(op, op.stored(0)); }
 
 static void importCast(OpReader &op) {
+  op.inputDType(0); // an error for complex numbers
   op.setStored(0, convert(op, op.stored(0), op.outputDType(0)));
 }
 

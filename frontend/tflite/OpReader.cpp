@@ -96,6 +96,10 @@ std::optional<Scales> OpReader::outputScales(int i) const {
 // Operands
 //===----------------------------------------------------------------------===//
 
+static bool isComplex(DType dtype) {
+  return dtype == DType::Complex64 || dtype == DType::Complex128;
+}
+
 Value OpReader::stored(int i) {
   if (!hasInput(i))
     return none();
@@ -110,12 +114,14 @@ Value OpReader::stored(int i) {
 Value OpReader::real(int i) {
   Value value = stored(i);
   std::optional<Scales> scales = scalesOf(i);
+  if (hasInput(i) && isComplex(dtypeOf(inputTensor(i).type())))
+    inputDType(i); // an error
   return scales && !failed() ? dequantized(value, *scales) : value;
 }
 
 DType OpReader::knownDType(const file::Tensor &tensor) {
   DType dtype = dtypeOf(tensor.type());
-  if (dtype != DType::Undefined && dtype != DType::String)
+  if (dtype != DType::Undefined && dtype != DType::String && !isComplex(dtype))
     return dtype;
   unsupported(fmt::format("elements of type {}", file::EnumNameTensorType(tensor.type())));
   return DType::Float32;

@@ -63,7 +63,7 @@ public:
   mlir::Value stored(int i);
   /// Floats: of a quantized tensor the numbers that it stands for, of others what is stored.
   mlir::Value real(int i);
-  /// An error, and float32, where Quern has no such elements.
+  /// An error, and float32, where elements are no numbers, or complex: few ops take these.
   DType inputDType(int i);
   std::optional<nn::Shape> inputShape(int i) { return nn::shapeOf(stored(i)); }
   /// The rank of input `i`; Unsupported when it is unknown.

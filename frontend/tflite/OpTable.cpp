@@ -6,9 +6,10 @@
 using namespace quern::tflite;
 
 static constexpr std::span<const OpRow> (*kFamilies[])() = {
-    controlFlowImports,  convImports,      detectionImports, elementwiseImports, gatherImports,
-    lstmImports,         movementImports,  normImports,      poolImports,        productImports,
-    quantizationImports, reductionImports, resizeImports,    rnnImports,         sliceImports,
+    controlFlowImports, convImports,    detectionImports,    elementwiseImports,
+    gatherImports,      lstmImports,    movementImports,     normImports,
+    poolImports,        productImports, quantizationImports, reductionImports,
+    resizeImports,      rnnImports,     signalImports,       sliceImports,
 };
 
 const OpRow *quern::tflite::lookupOp(file::BuiltinOperator op, std::string_view custom) {

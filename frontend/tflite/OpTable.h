@@ -40,6 +40,7 @@ std::span<const OpRow> quantizationImports();
 std::span<const OpRow> reductionImports();
 std::span<const OpRow> resizeImports();
 std::span<const OpRow> rnnImports();
+std::span<const OpRow> signalImports();
 std::span<const OpRow> sliceImports();
 
 } // namespace quern::tflite

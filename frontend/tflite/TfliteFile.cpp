@@ -70,6 +70,10 @@ DType tflite::dtypeOf(file::TensorType type) {
     return DType::Int2;
   case file::TensorType::Bool:
     return DType::Bool;
+  case file::TensorType::Complex64:
+    return DType::Complex64;
+  case file::TensorType::Complex128:
+    return DType::Complex128;
   case file::TensorType::String:
     return DType::String;
   default:

@@ -1,6 +1,7 @@
 //===- BoxIndex.h - boxes by their place along a line ---------------------===//
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 

@@ -340,18 +340,31 @@ static Expected<std::vector<Tensor>> evalPad(const OpCall &call) {
   return std::vector<Tensor>{result};
 }
 
+/// Whether a number of type `whole` is two of type `part`.
+static bool isPairOf(DType whole, DType part) {
+  return (whole == DType::Complex64 && part == DType::Float32) ||
+         (whole == DType::Complex128 && part == DType::Float64);
+}
+
 static Expected<std::vector<Tensor>> evalBitCast(const OpCall &call) {
   const Tensor &input = call.inputs[0];
-  DType to = call.attributes.getDType("to");
-  int64_t size = dtypeBytes(to);
-  if (to == DType::String || input.dtype() == DType::String || dtypeBytes(input.dtype()) != size)
+  DType to = call.attributes.getDType("to"), from = input.dtype();
+  Tensor::Dims dims = input.dims();
+  bool isKnown = to != DType::String && from != DType::String;
+  if (isPairOf(from, to))
+    dims.push_back(2);
+  else if (isPairOf(to, from) && !dims.empty() && dims.back() == 2)
+    dims.pop_back();
+  else
+    isKnown = isKnown && dtypeBytes(from) == dtypeBytes(to);
+  if (!isKnown)
     return invalidInput(
         fmt::format("cannot read the bits of {} as {}", input.describe(), dtypeName(to)));
-  QUERN_ASSIGN(Tensor result, call.allocateResultUninitialized(0, to, input.dims()));
-  const auto *from = static_cast<const std::byte *>(input.rawData());
+  QUERN_ASSIGN(Tensor result, call.allocateResultUninitialized(0, to, dims));
+  const auto *source = static_cast<const std::byte *>(input.rawData());
   auto *bytes = static_cast<std::byte *>(result.mutableRawData());
-  QUERN_TRY(call.budget.forParts(input.numElements(), 1, [&](int64_t begin, int64_t end) {
-    std::copy(from + begin * size, from + end * size, bytes + begin * size);
+  QUERN_TRY(call.budget.forParts(input.numBytes(), 1, [&](int64_t begin, int64_t end) {
+    std::copy(source + begin, source + end, bytes + begin);
   }));
   return std::vector<Tensor>{result};
 }

@@ -1,159 +1,14 @@
 //===- EvalSelection.cpp - reference kernels of ops that select by value -----===//
-#include "runtime/reference/BoxIndex.h"
 #include "runtime/reference/DTypeDispatch.h"
 #include "runtime/reference/Evaluator.h"
 #include "runtime/reference/Indexing.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <bit>
-#include <cmath>
 #include <numeric>
-#include <optional>
 
 using namespace quern;
 using namespace quern::reference;
-
-namespace {
-/// What an overlap costs, in units of the budget.
-constexpr int64_t kOverlapWork = 8;
-} // namespace
-
-static Box boxOf(const float *numbers, bool isCentered) {
-  if (isCentered) {
-    float halfWidth = numbers[2] / 2, halfHeight = numbers[3] / 2;
-    return {numbers[0] - halfWidth, numbers[0] + halfWidth, numbers[1] - halfHeight,
-            numbers[1] + halfHeight};
-  }
-  return {std::min(numbers[1], numbers[3]), std::max(numbers[1], numbers[3]),
-          std::min(numbers[0], numbers[2]), std::max(numbers[0], numbers[2])};
-}
-
-/// Whether the intersection of two boxes by their union is above `threshold`. In float32,
-/// as everybody does: thresholds are met exactly.
-static bool overlap(const Box &a, const Box &b, float threshold) {
-  Box common{std::max(a.left, b.left), std::min(a.right, b.right), std::max(a.top, b.top),
-             std::min(a.bottom, b.bottom)};
-  if (common.right <= common.left || common.bottom <= common.top)
-    return false;
-  float intersection = common.area(), total = a.area() + b.area() - intersection;
-  if (intersection <= 0 || a.area() <= 0 || b.area() <= 0 || total <= 0)
-    return false;
-  return intersection / total > threshold;
-}
-
-//===----------------------------------------------------------------------===//
-// Non-maximum suppression
-//===----------------------------------------------------------------------===//
-
-namespace {
-struct Suppression {
-  const float *boxes;
-  int64_t count;
-  int64_t most;
-  float iouThreshold;
-  std::optional<float> scoreThreshold;
-  bool isCentered;
-
-  Box boxAt(int64_t i) const { return boxOf(boxes + 4 * i, isCentered); }
-  BoxIndex makeIndex(const std::vector<int64_t> &candidates) const;
-  Expected<std::vector<int64_t>> select(const float *scores, Budget &budget) const;
-};
-} // namespace
-
-/// An empty one, for the candidates.
-BoxIndex Suppression::makeIndex(const std::vector<int64_t> &candidates) const {
-  float least = std::numeric_limits<float>::infinity(), greatest = -least;
-  for (int64_t i : candidates) {
-    Box box = boxAt(i);
-    if (std::isfinite(box.left) && std::isfinite(box.right)) {
-      least = std::min(least, box.left);
-      greatest = std::max(greatest, box.right);
-    }
-  }
-  return {least, greatest, static_cast<int64_t>(candidates.size())};
-}
-
-/// The boxes of one class that stay, best first; of equal scores the first leads.
-Expected<std::vector<int64_t>> Suppression::select(const float *scores, Budget &budget) const {
-  std::vector<int64_t> candidates, selected;
-  QUERN_TRY(budget.forParts(count, 64, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i)
-      if (!scoreThreshold || scores[i] > *scoreThreshold)
-        candidates.push_back(i);
-  }));
-  auto order = [&](int64_t i, int64_t j) {
-    float a = scores[i] == scores[i] ? scores[i] : -std::numeric_limits<float>::infinity();
-    float b = scores[j] == scores[j] ? scores[j] : -std::numeric_limits<float>::infinity();
-    return a > b || (a == b && i < j);
-  };
-  std::sort(candidates.begin(), candidates.end(), order);
-  BoxIndex better = makeIndex(candidates);
-  for (int64_t i : candidates) {
-    if (static_cast<int64_t>(selected.size()) >= most)
-      break;
-    Box box = boxAt(i);
-    int64_t looks = 1;
-    bool isSuppressed =
-        better.any(box, looks, [&](const Box &other) { return overlap(box, other, iouThreshold); });
-    QUERN_TRY(budget.spend(kOverlapWork * looks));
-    if (!isSuppressed) {
-      better.add(box);
-      selected.push_back(i);
-    }
-  }
-  return selected;
-}
-
-static Expected<float> readThreshold(const Tensor &tensor, const char *what) {
-  if (tensor.dtype() != DType::Float32 || tensor.numElements() != 1)
-    return invalidInput(fmt::format("{} must be one float32, found {}", what, tensor.describe()));
-  return tensor.data<float>()[0];
-}
-
-/// 0 when it is not given, and for what is below.
-static Expected<int64_t> readMost(const Tensor &tensor) {
-  if (!tensor.isPresent())
-    return 0;
-  QUERN_ASSIGN(std::vector<int64_t> most, readInts(tensor, "max_output"));
-  if (most.size() != 1)
-    return invalidInput("max_output must be one number, found " + tensor.describe());
-  return std::max<int64_t>(most[0], 0);
-}
-
-static Expected<std::vector<Tensor>> evalNonMaxSuppression(const OpCall &call) {
-  const Tensor &boxes = call.inputs[0], &scores = call.inputs[1];
-  if (boxes.rank() != 3 || scores.rank() != 3 || boxes.dim(2) != 4 ||
-      scores.dim(0) != boxes.dim(0) || scores.dim(2) != boxes.dim(1))
-    return invalidInput("boxes [batch, n, 4] and scores [batch, class, n] do not agree: " +
-                        boxes.describe() + " and " + scores.describe());
-  int64_t classes = scores.dim(1), count = boxes.dim(1);
-  Suppression suppression{nullptr, count,        0,
-                          0,       std::nullopt, call.attributes.getInt("center_point_box") != 0};
-  QUERN_ASSIGN(suppression.most, readMost(call.inputs[2]));
-  if (call.inputs[3].isPresent()) {
-    QUERN_ASSIGN(suppression.iouThreshold, readThreshold(call.inputs[3], "iou_threshold"));
-  }
-  if (call.inputs[4].isPresent()) {
-    QUERN_ASSIGN(suppression.scoreThreshold, readThreshold(call.inputs[4], "score_threshold"));
-  }
-  std::vector<int64_t> rows;
-  for (int64_t batch = 0; batch < boxes.dim(0) && suppression.most > 0; ++batch)
-    for (int64_t each = 0; each < classes; ++each) {
-      QUERN_TRY(call.budget.spend(kOverlapWork));
-      suppression.boxes = boxes.data<float>() + batch * count * 4;
-      QUERN_ASSIGN(
-          std::vector<int64_t> selected,
-          suppression.select(scores.data<float>() + (batch * classes + each) * count, call.budget));
-      for (int64_t box : selected)
-        rows.insert(rows.end(), {batch, each, box});
-    }
-  QUERN_ASSIGN(Tensor result, call.allocateResultUninitialized(
-                                  0, DType::Int64, {static_cast<int64_t>(rows.size() / 3), 3}));
-  std::copy(rows.begin(), rows.end(), result.mutableData<int64_t>());
-  return std::vector<Tensor>{result};
-}
 
 //===----------------------------------------------------------------------===//
 // Unique
@@ -317,7 +172,6 @@ static Expected<std::vector<Tensor>> evalUnique(const OpCall &call) {
 
 std::span<const EvaluatorRow> reference::selectionEvaluators() {
   static constexpr EvaluatorRow rows[] = {
-      {"nn.non_max_suppression", evalNonMaxSuppression},
       {"nn.unique", evalUnique},
   };
   return rows;

@@ -124,6 +124,7 @@ std::span<const EvaluatorRow> reductionEvaluators();
 std::span<const EvaluatorRow> selectionEvaluators();
 std::span<const EvaluatorRow> signalEvaluators();
 std::span<const EvaluatorRow> structureEvaluators();
+std::span<const EvaluatorRow> suppressionEvaluators();
 std::span<const EvaluatorRow> textEvaluators();
 std::span<const EvaluatorRow> treeEvaluators();
 std::span<const EvaluatorRow> visionEvaluators();

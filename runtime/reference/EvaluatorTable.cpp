@@ -21,12 +21,12 @@ struct Family {
 static std::span<const Family> families() {
 #define FAMILY(name) {name##Evaluators, #name "Evaluators"}
   static constexpr Family all[] = {
-      FAMILY(attention),     FAMILY(contraction), FAMILY(conv),      FAMILY(dataMovement),
-      FAMILY(gather),        FAMILY(image),       FAMILY(label),     FAMILY(linearAlgebra),
-      FAMILY(normalization), FAMILY(pool),        FAMILY(quant),     FAMILY(quantProduct),
-      FAMILY(random),        FAMILY(recurrent),   FAMILY(reduction), FAMILY(selection),
-      FAMILY(signal),        FAMILY(structure),   FAMILY(text),      FAMILY(tfIdf),
-      FAMILY(tree),          FAMILY(vision),
+      FAMILY(attention),     FAMILY(contraction), FAMILY(conv),        FAMILY(dataMovement),
+      FAMILY(gather),        FAMILY(image),       FAMILY(label),       FAMILY(linearAlgebra),
+      FAMILY(normalization), FAMILY(pool),        FAMILY(quant),       FAMILY(quantProduct),
+      FAMILY(random),        FAMILY(recurrent),   FAMILY(reduction),   FAMILY(selection),
+      FAMILY(signal),        FAMILY(structure),   FAMILY(suppression), FAMILY(text),
+      FAMILY(tfIdf),         FAMILY(tree),        FAMILY(vision),
   };
 #undef FAMILY
   return all;

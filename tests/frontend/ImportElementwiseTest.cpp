@@ -331,4 +331,7 @@ TEST(ImportElementwise, BitCastKeepsBits) {
   expectRuns<uint8_t>(cast(DType::Bool, DType::UInt8), {flags}, {2}, {1, 0});
   expectError(cast(DType::Float32, DType::Int64), kInvalid, {"'y_node'", "cannot read the bits"});
   expectError(cast(DType::Float32, DType::String), kInvalid, {"cannot read the bits"});
+  // Two floats are as many bytes as a complex number, but not one of ONNX's elements.
+  expectError(cast(DType::Float32, DType::Complex64), kInvalid,
+              {"cannot read the bits of float32 as complex64"});
 }

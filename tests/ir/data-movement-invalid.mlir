@@ -24,6 +24,14 @@ func.func @bitcast_width(%a0: tensor<2xf32>) {
 
 // -----
 
+func.func @bitcast_pairs(%a0: tensor<2x3xf32>) {
+  // expected-error @+1 {{the last dimension must be 2, found 3}}
+  %0 = nn.bitcast %a0 {to = complex<f32>} : (tensor<2x3xf32>) -> tensor<*xcomplex<f32>>
+  return
+}
+
+// -----
+
 func.func @bitcast_bool(%a0: tensor<2xi8>) {
   // expected-error @+1 {{cannot read the bits of 'i8' as 'i1'}}
   %0 = nn.bitcast %a0 {to = i1} : (tensor<2xi8>) -> tensor<*xi1>

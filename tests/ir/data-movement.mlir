@@ -10,9 +10,13 @@ func.func @cast(%x: tensor<?x3xf32, #nn.dims<"N", "">>) {
 }
 
 // CHECK-LABEL: @bitcast
-func.func @bitcast(%x: tensor<?x3xf32, #nn.dims<"N", "">>) {
+func.func @bitcast(%x: tensor<?x3xf32, #nn.dims<"N", "">>, %p: tensor<?x2xf64, #nn.dims<"N", "">>) {
   // CHECK: nn.bitcast {{.*}}to = i32{{.*}} -> tensor<?x3xi32, #nn.dims<"N", "">>
   %0 = nn.bitcast %x {to = i32} : (tensor<?x3xf32, #nn.dims<"N", "">>) -> tensor<*xi32>
+  // CHECK: nn.bitcast {{.*}} -> tensor<?xcomplex<f64>, #nn.dims<"N">>
+  %1 = nn.bitcast %p {to = complex<f64>} : (tensor<?x2xf64, #nn.dims<"N", "">>) -> tensor<*xcomplex<f64>>
+  // CHECK: nn.bitcast {{.*}} -> tensor<?x2xf64, #nn.dims<"N", "">>
+  %2 = nn.bitcast %1 {to = f64} : (tensor<*xcomplex<f64>>) -> tensor<*xf64>
   return
 }
 

@@ -10,6 +10,18 @@ func.func @boxes(%b: tensor<1x?x4xf32>, %s: tensor<1x2x?xf32>) {
 
 // -----
 
+// CHECK-LABEL: @places
+func.func @places(%b: tensor<?x4xf32>, %s: tensor<?xf32>, %m: tensor<i64>, %t: tensor<f32>) {
+  %c = nn.constant dense<7> : tensor<i64>
+  // CHECK: nn.soft_suppression {{.*}} -> (tensor<7xi64>, tensor<7xf32>, tensor<i64>)
+  %0:3 = nn.soft_suppression %b, %s, %c, %t, %t, %t : (tensor<?x4xf32>, tensor<?xf32>, tensor<i64>, tensor<f32>, tensor<f32>, tensor<f32>) -> (tensor<*xi64>, tensor<*xf32>, tensor<*xi64>)
+  // CHECK: nn.soft_suppression {{.*}} -> (tensor<?xi64>, tensor<?xf32>, tensor<i64>)
+  %1:3 = nn.soft_suppression %b, %s, %m, %t, %t, %t : (tensor<?x4xf32>, tensor<?xf32>, tensor<i64>, tensor<f32>, tensor<f32>, tensor<f32>) -> (tensor<*xi64>, tensor<*xf32>, tensor<*xi64>)
+  return
+}
+
+// -----
+
 // CHECK-LABEL: @different
 func.func @different(%x: tensor<2x3xf32>) {
   // CHECK: nn.unique {{.*}} -> (tensor<?xf32>, tensor<?xi64>, tensor<?xi64>, tensor<?xi64>)

@@ -62,6 +62,8 @@ TEST_P(DataMovementTest, transposesOfHigherRank) {
 TEST_P(DataMovementTest, keepsBits) {
   expectOpMatches("nn.bitcast %a {to = i32}", {"tensor<3x7xf32>"}, "tensor<3x7xi32>");
   expectOpMatches("nn.bitcast %a {to = ui8}", {"tensor<17xi8>"}, "tensor<17xui8>");
+  expectOpMatches("nn.bitcast %a {to = complex<f32>}", {"tensor<5x2xf32>"},
+                  "tensor<5xcomplex<f32>>");
 }
 
 TEST_P(DataMovementTest, packsAndUnpacks) {

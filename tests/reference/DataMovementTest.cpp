@@ -44,6 +44,9 @@ TEST(BitCast, KeepsBits) {
   expectTensor<int32_t>(bitCast(x, DType::Int32), {2}, {0x3f800000, -0x40000000});
   Tensor bytes = Tensor::of<int8_t>({3}, {0, -1, 127});
   expectTensor<uint8_t>(bitCast(bytes, DType::UInt8), {3}, {0, 255, 127});
+  Tensor complex = bitCast(x, DType::Complex64);
+  EXPECT_EQ(complex.describe(), "complex64 scalar");
+  expectTensor<float>(bitCast(complex, DType::Float32), {2}, {1, -2});
 }
 
 //===----------------------------------------------------------------------===//

@@ -128,6 +128,91 @@ TEST(Selection, EveryClassOfEveryBatchIsSelectedFrom) {
             "float32 1x2x2");
 }
 
+namespace {
+struct Suppressed {
+  Ints boxes;
+  std::vector<float> scores;
+  int64_t count = 0;
+};
+
+Expected<std::vector<Tensor>> softly(const std::vector<float> &boxes, std::vector<float> scores,
+                                     int64_t most, float tooMuch, float least, float sigma) {
+  auto one = [](float value) { return Tensor::of<float>({}, {value}); };
+  auto count = static_cast<int64_t>(scores.size());
+  return evaluateAll("nn.soft_suppression",
+                     {Tensor::of<float>({count, 4}, boxes),
+                      Tensor::of<float>({count}, std::move(scores)), Tensor::ofInts({most}),
+                      one(tooMuch), one(least), one(sigma)},
+                     {}, {DType::Int64, DType::Float32, DType::Int64});
+}
+
+Suppressed suppressSoftly(std::vector<float> scores, int64_t most, float tooMuch, float least = 0,
+                          float sigma = 0, const std::vector<float> &boxes = kBoxes) {
+  auto results = softly(boxes, std::move(scores), most, tooMuch, least, sigma);
+  EXPECT_TRUE(results) << results.status().message();
+  if (!results)
+    return {};
+  return {elementsOf<int64_t>((*results)[0]), elementsOf<float>((*results)[1]),
+          *(*results)[2].data<int64_t>()};
+}
+} // namespace
+
+// kBoxes: 0 and 1 share 0.9 / 1.1, 2 and 3 share 0.95 / 1.05.
+TEST(SoftSuppression, ZerosFollowTheBoxesThatStay) {
+  std::vector<float> scores = {0.9F, 0.75F, 0.6F, 0.95F, 0.5F};
+  Suppressed found = suppressSoftly(scores, 5, 0.5F);
+  EXPECT_EQ(found.boxes, (Ints{3, 0, 4, 0, 0}));
+  EXPECT_EQ(found.scores, (std::vector<float>{0.95F, 0.9F, 0.5F, 0, 0}));
+  EXPECT_EQ(found.count, 3);
+  EXPECT_EQ(suppressSoftly(scores, 2, 0.5F).boxes, (Ints{3, 0}));
+  EXPECT_EQ(suppressSoftly(scores, 0, 0.5F).count, 0);
+  EXPECT_EQ(suppressSoftly(scores, 3, 0.5F, 0.9F).boxes, (Ints{3, 0, 0})) << "not above";
+  EXPECT_EQ(suppressSoftly(scores, 3, 0.5F, 0.9F).count, 1);
+  EXPECT_EQ(suppressSoftly({1, 1, 1, 1, 1}, 5, 0.5F).boxes, (Ints{0, 2, 4, 0, 0}));
+  EXPECT_EQ(suppressSoftly(scores, 5, 0).count, 1) << "all overlap as much";
+  EXPECT_EQ(suppressSoftly(scores, 5, 1).boxes, (Ints{3, 0, 1, 2, 4}));
+}
+
+// An overlap that is just as large falls out, unlike that of nn.non_max_suppression.
+TEST(SoftSuppression, OverlapsMayReachTheThreshold) {
+  std::vector<float> halves = {0, 0, 1, 1, 0, 0, 1, 0.5F};
+  EXPECT_EQ(suppressSoftly({2, 1}, 2, 0.5F, 0, 0, halves).count, 1);
+  EXPECT_EQ(suppressSoftly({2, 1}, 2, 0.5001F, 0, 0, halves).count, 2);
+  EXPECT_EQ(boxesOf(suppress(halves, {2, 1}, 2)), (Ints{0, 1}));
+}
+
+// Box 1 comes after 2, which loses less: 0.8 exp(-(0.9 / 1.1)^2 / 0.6) = 0.262.
+TEST(SoftSuppression, ScoresAreLowered) {
+  Suppressed found = suppressSoftly({0.9F, 0.8F, 0.5F, 0.1F, 0.05F}, 5, 1, 0.06F, 0.3F);
+  EXPECT_EQ(found.boxes, (Ints{0, 2, 1, 0, 0}));
+  EXPECT_NEAR(found.scores[2], 0.8 * std::exp(-std::pow(0.9 / 1.1, 2) / 0.6), 1e-6);
+  EXPECT_EQ(found.count, 3) << "0.1 of the fourth becomes 0.026";
+}
+
+// As LiteRT has it: a box that has been chosen falls out because it overlaps itself.
+TEST(SoftSuppression, BoxesWithoutAnAreaAreChosenAgain) {
+  std::vector<float> boxes = {0, 0, 1, 1, 3, 3, 3, 4};
+  EXPECT_EQ(suppressSoftly({0.5F, 0.9F}, 4, 0.5F, 0, 0, boxes).boxes, (Ints{1, 1, 0, 0}));
+  EXPECT_EQ(suppressSoftly({0.5F, 0.9F}, 4, 0.5F, 0, 0, boxes).count, 2);
+}
+
+TEST(SoftSuppression, NumbersThatMeanNothing) {
+  auto fails = [](int64_t most, float sigma, const char *says) {
+    EXPECT_EQ(softly(kBoxes, {1, 1, 1, 1, 1}, most, 1, 0, sigma).status().message(), says);
+  };
+  fails(-1, 0, "max_output must be one number, 0 or more, found -1");
+  fails(1, -1, "sigma must be 0 or more, found -1");
+  fails(1, NAN, "sigma must be 0 or more, found nan");
+  Tensor one = Tensor::of<float>({}, {1});
+  auto wrong = evaluateAll("nn.soft_suppression",
+                           {Tensor::of<float>({1, 4}, {0, 0, 1, 1}), Tensor::of<float>({2}, {1, 1}),
+                            Tensor::ofInts({1}), one, one, one},
+                           {}, {DType::Int64, DType::Float32, DType::Int64});
+  EXPECT_EQ(wrong.status().message(),
+            "boxes [n, 4] and scores [n] do not agree: float32 1x4 and float32 2");
+  EXPECT_EQ(suppressSoftly({NAN, 1, NAN, NAN, NAN}, 2, 1).boxes, (Ints{1, 0}));
+}
+
 TEST(Selection, UniqueElements) {
   Tensor input = Tensor::of<float>({2, 3}, {2, 1, 1, 3, 4, 3});
   std::vector<Tensor> sorted = unique(input, {});

@@ -62,7 +62,7 @@ def difference(found, wanted):
         return f"{found.dtype} {found.shape}, wanted {wanted.dtype} {wanted.shape}"
     if wanted.size == 0:
         return ""
-    if wanted.dtype.kind == "f":
+    if wanted.dtype.kind in "fc":
         same = (found == wanted) | (np.isnan(found) & np.isnan(wanted))
         finite = np.abs(wanted[np.isfinite(wanted)])
         worst = np.where(same, 0, np.abs(found - wanted)).max()

@@ -142,6 +142,11 @@ OPS = {"lstm_peepholes": ("UNIDIRECTIONAL_SEQUENCE_LSTM", 500332),
        "average_pool_int8": ("AVERAGE_POOL_2D", 800010),
        "doubled_int8": doubled,
        "sparse_blocks": ("DENSIFY", 7),
+       "suppressed": ("NON_MAX_SUPPRESSION_V4", 900056),
+       "suppressed_softly": ("NON_MAX_SUPPRESSION_V5", 900031),
+       "suppressed_flat": ("NON_MAX_SUPPRESSION_V5", 900059),
+       "rfft2d": ("RFFT2D", 900026),
+       "complex_abs": ("COMPLEX_ABS", 900000),
        "split_left_out": split}
 
 
@@ -178,6 +183,13 @@ def changed(change, name="TANH"):
     model = compare_ops.Model()
     model.op(name, [model.input(np.zeros(3, np.float32))], [model.tensor([3], np.float32)])
     change(model)
+    return model.content()
+
+
+def transform(lengths):
+    model = compare_ops.Model()
+    model.op("RFFT2D", [model.input(np.zeros((3, 4), np.float32)), model.constant(lengths)],
+             [model.tensor([4, 3], np.complex64)])
     return model.content()
 
 
@@ -230,6 +242,15 @@ REFUSED = {**{f"sparse_{name}": lambda change=change: sparse_damaged(change)
               for name, change in SPARSE.items()},
            "complex": lambda: changed(lambda model: setattr(
                model.tensors[1], "type", schema.TensorType.COMPLEX64)),
+           "complex_input": lambda: changed(lambda model: setattr(
+               model.tensors[0], "type", schema.TensorType.COMPLEX64)),
+           "complex_cast": lambda: changed(lambda model: setattr(
+               model.tensors[0], "type", schema.TensorType.COMPLEX64), "CAST"),
+           "real_parts": lambda: changed(lambda model: None, "REAL"),
+           "abs_of_nothing": lambda: changed(
+               lambda model: setattr(model.ops[0], "inputs", [1]), "COMPLEX_ABS"),
+           "transform": lambda: transform([4]),
+           "transform_empty": lambda: transform([4, 0]),
            "left_out": lambda: changed(lambda model: setattr(model.ops[0], "outputs", [-1])),
            "left_out_input": lambda: changed(
                lambda model: setattr(model.ops[0], "inputs", [0, -1]), "CONCATENATION"),

@@ -36,8 +36,9 @@ class Tflite(CliTest):
             for backend in ("native", "interpreter"):
                 with self.subTest(name, backend=backend):
                     for found, wanted in self.run_case(name, f"--backend={backend}"):
-                        difference = np.abs(found.astype(np.float64) - wanted)
-                        if wanted.dtype.kind == "f":
+                        wide = np.complex128 if wanted.dtype.kind == "c" else np.float64
+                        difference = np.abs(found.astype(wide) - wanted)
+                        if wanted.dtype.kind in "fc":
                             bound = TOLERANCES.get(name, 1e-5) * np.abs(wanted).max()
                         else:
                             bound = STEPS.get(name, 1)
@@ -93,6 +94,14 @@ class Tflite(CliTest):
                                            "convert a model that has this state as an input"]),
                 ("recursive", INVALID_MODEL, "(WHILE): subgraph 0 calls itself"),
                 ("complex", UNSUPPORTED, "node 't1' (TANH): elements of type Complex64"),
+                ("complex_input", UNSUPPORTED, "node 't1' (TANH): elements of type Complex64"),
+                ("complex_cast", UNSUPPORTED, "node 't1' (CAST): elements of type Complex64"),
+                ("real_parts", INVALID_MODEL, "node 't1' (REAL): input 0 must hold complex numbers"),
+                ("abs_of_nothing", INVALID_MODEL,
+                 "node 't1' (COMPLEX_ABS): input 0 is computed by no op before it"),
+                ("transform", INVALID_MODEL,
+                 "node 't2' (RFFT2D): two lengths of a tensor of rank 2 or more are wanted, found 1"),
+                ("transform_empty", INVALID_MODEL, "lengths must be 1 or more, found 4 and 0"),
                 ("left_out", INVALID_MODEL, "node 'TANH' (TANH): output 0 is left out"),
                 ("left_out_input", INVALID_MODEL, "(CONCATENATION): input 1 is left out"),
                 ("custom", UNSUPPORTED, "node 't1' (custom op 'MyOp'): this op is not supported")):

@@ -155,7 +155,7 @@ static LoweringResult lowerReshape(Operation *op, const LoweringContext &context
     return *reason;
   LoweredSteps lowered;
   Value input = op->getOperand(0), result = op->getResult(0);
-  appendCopy({context.elementsOf(input)}, dtypeOfValue(result), viewOf(input, {1}),
+  appendCopy({context.elementsOf(result)}, dtypeOfValue(result), viewOf(input, {1}),
              viewOf(result, {1}), lowered);
   return lowered;
 }

@@ -32,6 +32,7 @@ static std::span<const LoweringRow> referenceRows() {
       // Selection
       reference<nn::NonMaxSuppressionOp>("the size of the result depends on data",
                                          ReasonCode::DataDependent),
+      reference<nn::SoftSuppressionOp>("no native code for the choice of boxes"),
       reference<nn::UniqueOp>("the size of the result depends on data", ReasonCode::DataDependent),
       // Text
       reference<nn::StringConcatOp>("no native code for strings"),

@@ -1,3 +1,3 @@
 """Cases of each op, drawn: `model.CASES` has what makes one, by the op's name."""
-from . import custom, elementwise, moves, places, recurrent, sparse, windows  # noqa: F401
+from . import boxes, custom, elementwise, moves, places, recurrent, signals, sparse, windows  # noqa: F401
 from .model import CASES, QUANTIZED, Draw, Model  # noqa: F401

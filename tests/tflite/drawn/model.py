@@ -5,7 +5,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 TYPES = {np.dtype(kind): getattr(schema.TensorType, name) for kind, name in {
     "float32": "FLOAT32", "int32": "INT32", "uint8": "UINT8", "int64": "INT64", "bool": "BOOL",
-    "int16": "INT16", "int8": "INT8"}.items()}
+    "int16": "INT16", "int8": "INT8", "complex64": "COMPLEX64"}.items()}
 QUANTIZED = (np.int8, np.uint8, np.int16)
 
 
