@@ -13,6 +13,25 @@ import importlib.metadata
 import pathlib
 import sys
 
+import numpy as np
+
+
+def plain(value):
+    """An array without objects: strings as NumPy has them."""
+    array = np.asarray(value)
+    return array.astype(str) if array.dtype.kind in "OS" else array
+
+
+def arrays_of(outputs):
+    """Outputs as such arrays, a sequence of maps as two: of its keys and of its values."""
+    made = {}
+    for name, value in outputs.items():
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            made[f"{name} keys"] = plain([list(each) for each in value])
+            value = [list(each.values()) for each in value]
+        made[name] = plain(value)
+    return made
+
 
 class System:
     avx2 = None

@@ -15,7 +15,7 @@ import time
 import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from systems import SYSTEMS
+from systems import SYSTEMS, arrays_of
 
 # A turn has at least so many runs, however long they take.
 FEWEST_RUNS = 3
@@ -64,7 +64,7 @@ def main():
         if command == "turn":
             say(turn(system, float(argument)))
         elif command == "save":
-            np.savez(argument, **system.outputs())
+            np.savez(argument, **arrays_of(system.outputs()))
             say({})
         else:
             say({"peak_mb": peak_memory() - empty})

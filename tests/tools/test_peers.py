@@ -9,8 +9,10 @@ import unittest
 from xml.etree import ElementTree
 
 import numpy as np
+import onnx
+from onnx import TensorProto, helper
 
-from cli import INCOMPATIBLE, QUERN, SECONDS_PER_RUN, USAGE, CliTest
+from cli import INCOMPATIBLE, QUERN, SECONDS_PER_RUN, USAGE, CliTest, make_model, value
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DIGITS = ROOT / "examples/digits/digits.onnx"
@@ -68,6 +70,36 @@ class Core:
                        check=True, stdout=subprocess.DEVNULL)
         return [Tensor(np.load("found.npz")["probabilities"])]
 """
+
+
+# The same, of a classifier whose labels are strings, and whose probabilities are maps.
+FAKE_CLASSIFIER = """
+import types
+import numpy as np
+__version__ = "1.2.3"
+GraphOptimizationLevel = types.SimpleNamespace(ORT_ENABLE_ALL=99)
+class SessionOptions: pass
+class InferenceSession:
+    def __init__(self, model, options, providers): pass
+    def get_inputs(self): return [types.SimpleNamespace(name="x")]
+    def get_outputs(self): return [types.SimpleNamespace(name=name) for name in ("label", "p")]
+    def run(self, names, feeds):
+        labels = np.array(["no", LABEL], object)[feeds["x"].argmax(1)]
+        return [labels, [{"no": row[0] + ADDED, "yes": row[1]} for row in feeds["x"]]]
+"""
+
+
+def classifier():
+    ml = "ai.onnx.ml"
+    nodes = [helper.make_node("ArgMax", ["x"], ["best"], axis=1, keepdims=0),
+             helper.make_node("LabelEncoder", ["best"], ["label"], domain=ml,
+                              classes_strings=["no", "yes"]),
+             helper.make_node("ZipMap", ["x"], ["p"], domain=ml, classlabels_strings=["no", "yes"])]
+    maps = onnx.ValueInfoProto(name="p")
+    maps.type.sequence_type.elem_type.map_type.key_type = TensorProto.STRING
+    maps.type.sequence_type.elem_type.map_type.value_type.tensor_type.elem_type = TensorProto.FLOAT
+    return make_model(nodes, [value("x", ["N", 2])],
+                      [value("label", ["N"], TensorProto.STRING), maps], domains=[ml])
 
 
 class Against(CliTest):
@@ -143,6 +175,19 @@ class Peers(CliTest):
                 FAKE_OPENVINO.replace("QUERN", QUERN).replace("NAMES", names))
             environment = {**os.environ, "PYTHONPATH": str(self.folder)}
             done = self.bench(DIGITS, "--dim", "N=2", "--peers", "openvino", "--rounds=1",
+                              "--seconds=0.02", environment=environment)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertRegex(done.stdout, says + r" \| \d+ % \|")
+
+    def test_strings_and_maps_are_compared(self):
+        onnx.save(classifier(), self.folder / "classifier.onnx")
+        np.savez(self.folder / "classifier.in.npz", x=np.array([[3, 1], [0, 2], [5, 4]], "f4"))
+        for label, added, says in (("yes", "0", r"\d\)"), ("maybe", "0", "differs by inf"),
+                                   ("yes", "1", r"differs by 0\.2")):
+            (self.folder / "onnxruntime.py").write_text(
+                FAKE_CLASSIFIER.replace("LABEL", repr(label)).replace("ADDED", added))
+            environment = {**os.environ, "PYTHONPATH": str(self.folder)}
+            done = self.bench("classifier.onnx", "--peers", "onnxruntime", "--rounds=1",
                               "--seconds=0.02", environment=environment)
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertRegex(done.stdout, says + r" \| \d+ % \|")
