@@ -277,6 +277,7 @@ TEST(PrecisionTest, NativeCodeKeepsWhatWinogradIsFasterAt) {
   };
   NativePrecision policy(resolveTarget("znver4").take());
   EXPECT_TRUE(refuses(policy, "58x58", 64));
+  EXPECT_TRUE(refuses(policy, "58x58", 64, "5x5"));
   EXPECT_FALSE(refuses(policy, "9x9", 512)) << "transformed weights are large";
   EXPECT_FALSE(refuses(policy, "58x58", 64, "1x1"));
   EXPECT_FALSE(refuses(policy, "58x58", 64, "3x3", 2));

@@ -228,15 +228,15 @@ static WinogradCase drawCase(std::mt19937 &random) {
   auto draw = [&](int64_t least, int64_t most) {
     return std::uniform_int_distribution<int64_t>(least, most)(random);
   };
-  WinogradCase c{draw(1, 3), 16 * draw(1, 4), draw(3, 20), draw(3, 20), 16 * draw(1, 4)};
+  WinogradCase c{draw(1, 3), 16 * draw(1, 4), draw(3, 20), draw(5, 20), 16 * draw(1, 4)};
   for (int64_t &pad : c.pads)
-    pad = draw(0, 2);
+    pad = draw(1, 2);
   c.bias = draw(0, 1) == 1;
   c.residual = draw(0, 1) == 1;
   c.strides = {draw(1, 2), draw(1, 2)};
   c.isLine = draw(0, 5) == 0;
-  const Tensor::Dims filters[] = {{3, 3}, {3, 3}, {1, 3}, {3, 1}};
-  c.filter = filters[c.isLine ? 2 : draw(0, 3)];
+  const Tensor::Dims filters[] = {{3, 3}, {3, 3}, {1, 3}, {3, 1}, {1, 7}, {4, 1}, {5, 5}, {3, 4}};
+  c.filter = filters[c.isLine ? 2 * draw(1, 2) : draw(0, 7)];
   if (c.isLine) {
     c.height = 1;
     c.strides[0] = 1;
@@ -286,6 +286,13 @@ TEST_P(WinogradTest, ErrorIsBoundByTheDirectWays) {
       {1, 64, 17, 17, 64, {0, 1, 0, 1}, false, false, {2, 1}, {1, 3}},
       {2, 64, 1, 203, 48, {0, 1, 0, 1}, true, true, {1, 1}, {1, 3}, true},
       {2, 64, 1, 203, 48, {0, 0, 0, 1}, true, false, {1, 2}, {1, 3}, true},
+      {1, 48, 35, 35, 64, {2, 2, 2, 2}, true, false, {1, 1}, {5, 5}},
+      {1, 32, 26, 27, 48, {0, 2, 1, 0}, true, true, {2, 2}, {5, 5}},
+      {2, 64, 17, 14, 32, {3, 0, 3, 0}, true, false, {1, 1}, {7, 1}},
+      {1, 64, 17, 17, 32, {0, 3, 0, 3}, false, true, {2, 2}, {1, 7}},
+      {1, 32, 16, 16, 32, {0, 1, 1, 0}, true, false, {1, 1}, {2, 2}},
+      {1, 32, 16, 17, 32, {1, 1, 1, 1}, true, false, {2, 2}, {4, 4}},
+      {1, 32, 1, 90, 48, {0, 3, 0, 3}, true, false, {1, 1}, {1, 7}, true},
       // LLVM finds more to combine in its code at a second look, which once was an error.
       {3, 48, 1, 15, 16, {0, 1, 0, 2}, true, false, {1, 2}, {1, 3}, true},
   };

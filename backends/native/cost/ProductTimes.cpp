@@ -113,12 +113,10 @@ static double cyclesOfTransform(const WinogradTile &tile, const CpuRates &rates)
     return filter.taps == 3 ? 12.0 : 10.0;
   };
   double sum = ofVector * double(tile.points());
-  for (int64_t i = 0; i < tile.rows.phases(); ++i)
-    for (int64_t j = 0; j < tile.columns.phases(); ++j) {
-      WinogradFilter rows = tile.rows.phase(i), columns = tile.columns.phase(j);
+  for (const WinogradFilter &rows : tile.rows.parts())
+    for (const WinogradFilter &columns : tile.columns.parts())
       sum += kOfOperation * (operations(rows) * double(columns.points()) +
                              operations(columns) * double(rows.points()));
-    }
   return sum;
 }
 

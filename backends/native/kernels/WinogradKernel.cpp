@@ -47,8 +47,8 @@ private:
   /// All channels of tile `row` of a task with `count` of them, which is tile `index` of all
   /// images.
   void transformTile(Value index, Value row, Value count);
-  /// The pixels that a phase of each axis has in the block of the image at `plane`: zeros outside.
-  Values loadInputs(Value plane, const Place &at, int64_t rowPhase, int64_t columnPhase);
+  /// The pixels that a part of each axis meets in the block of the image at `plane`: zeros outside.
+  Values loadInputs(Value plane, const Place &at, WinogradFilter rows, WinogradFilter columns);
   /// Of points along an axis those that share a weight: whether one is, and how many there are.
   struct Sharing {
     /// Null where all are alike, `points` of them with each weight.
@@ -133,30 +133,29 @@ void WinogradEmitter::emitTask(Value task) {
   });
 }
 
-WinogradEmitter::Values WinogradEmitter::loadInputs(Value plane, const Place &at, int64_t rowPhase,
-                                                    int64_t columnPhase) {
+WinogradEmitter::Values WinogradEmitter::loadInputs(Value plane, const Place &at,
+                                                    WinogradFilter rows, WinogradFilter columns) {
   OpBuilder &ops = kb.builder();
   // Row and column numbers below zero are large ones without a sign.
   auto isWithin = [&](Value number, Value size) -> Value {
     return ops.create<arith::CmpIOp>(kb.loc(), arith::CmpIPredicate::ult, number, size);
   };
-  int64_t width = tile.columns.phase(columnPhase).points();
-  Values columns, areColumns;
+  Values offsets, areColumns;
   Value left = kb.sub(kb.mul(at.x, tile.columns.stride), dim(&WinogradDims::padLeft));
-  for (int64_t j = 0; j < width; ++j) {
-    Value x = kb.add(left, columnPhase + j * tile.columns.stride);
-    columns.push_back(kb.mul(x, lanes));
+  for (int64_t j = 0; j < columns.points(); ++j) {
+    Value x = kb.add(left, columns.firstTap + j * tile.columns.stride);
+    offsets.push_back(kb.mul(x, lanes));
     areColumns.push_back(isWithin(x, dim(&WinogradDims::width)));
   }
   Values inputs;
   Value top = kb.sub(kb.mul(at.y, tile.rows.stride), dim(&WinogradDims::padTop));
-  for (int64_t i = 0; i < tile.rows.phase(rowPhase).points(); ++i) {
-    Value y = kb.add(top, rowPhase + i * tile.rows.stride);
+  for (int64_t i = 0; i < rows.points(); ++i) {
+    Value y = kb.add(top, rows.firstTap + i * tile.rows.stride);
     Value isRow = isWithin(y, dim(&WinogradDims::height));
     Value line = kb.mul(kb.mul(y, dim(&WinogradDims::width)), lanes);
-    for (int64_t j = 0; j < width; ++j) {
+    for (int64_t j = 0; j < columns.points(); ++j) {
       Value isPixel = ops.create<arith::AndIOp>(kb.loc(), isRow, areColumns[j]);
-      Value pixel = kb.advance(plane, kb.add(line, columns[j]), kType);
+      Value pixel = kb.advance(plane, kb.add(line, offsets[j]), kType);
       Value from = ops.create<arith::SelectOp>(kb.loc(), isPixel, pixel, zeros);
       inputs.push_back(kb.load(from, kType, lanes));
     }
@@ -168,14 +167,15 @@ void WinogradEmitter::transformTile(Value index, Value row, Value count) {
   Place at = placeOf(index);
   Value pixels = kb.mul(dim(&WinogradDims::height), dim(&WinogradDims::width));
   Value blocks = dim(&WinogradDims::inputBlocks);
-  auto transformPhases = [&](Value plane, Value block, int64_t rowPhase, int64_t columnPhase) {
-    WinogradFilter rows = tile.rows.phase(rowPhase), columns = tile.columns.phase(columnPhase);
-    Values inputs = loadInputs(plane, at, rowPhase, columnPhase);
+  // The points of each part follow those of the parts before.
+  auto transformParts = [&](Value plane, Value block, WinogradFilter rows, int64_t firstRow,
+                            WinogradFilter columns, int64_t firstColumn) {
+    Values inputs = loadInputs(plane, at, rows, columns);
     Value blockStart = kb.mul(block, dim(&WinogradDims::blockStride));
     for (auto [i, vector] : llvm::enumerate(transformInputs(kb, rows, columns, inputs, lanes))) {
       auto point = static_cast<int64_t>(i);
-      PointPlace place(tile, tile.rows.pointsBefore(rowPhase) + point / columns.points(),
-                       tile.columns.pointsBefore(columnPhase) + point % columns.points());
+      PointPlace place(tile, firstRow + point / columns.points(),
+                       firstColumn + point % columns.points());
       Value inBlock = kb.mul(kb.add(kb.mul(count, place.number), row), lanes);
       Value to = kb.add(kb.mul(dim(&WinogradDims::inputPoint), place.before),
                         kb.add(kb.mul(blockStart, place.sharing), inBlock));
@@ -184,9 +184,16 @@ void WinogradEmitter::transformTile(Value index, Value row, Value count) {
   };
   kb.forLoop(kb.index(0), blocks, 1, [&](Value block) {
     Value plane = kb.mul(kb.add(kb.mul(at.image, blocks), block), kb.mul(pixels, lanes));
-    for (int64_t i = 0; i < tile.rows.phases(); ++i)
-      for (int64_t j = 0; j < tile.columns.phases(); ++j)
-        transformPhases(kb.advance(kb.buffer(0), plane, kType), block, i, j);
+    int64_t firstRow = 0;
+    for (const WinogradFilter &rows : tile.rows.parts()) {
+      int64_t firstColumn = 0;
+      for (const WinogradFilter &columns : tile.columns.parts()) {
+        transformParts(kb.advance(kb.buffer(0), plane, kType), block, rows, firstRow, columns,
+                       firstColumn);
+        firstColumn += columns.points();
+      }
+      firstRow += rows.points();
+    }
   });
 }
 

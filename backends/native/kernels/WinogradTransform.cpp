@@ -1,6 +1,7 @@
 //===- WinogradTransform.cpp - small filters with fewer multiplications ---===//
 #include "backends/native/kernels/WinogradTransform.h"
 
+#include "runtime/values/CeilDiv.h"
 #include "runtime/values/Unaligned.h"
 #include "runtime/values/WeightMemory.h"
 
@@ -78,13 +79,15 @@ public:
             madd(p.near2 * p.near, odd, madd(p.far2 * p.far, farOdd, s(5)))};
   }
 
-  /// The sums of all phases.
+  /// The sums of all parts.
   Values ofSums(const WinogradAxis &axis, ValueRange sums) {
-    Values results = ofSums(axis.phase(0), sums.take_front(axis.phase(0).points()));
-    for (int64_t phase = 1; phase < axis.phases(); ++phase) {
-      ValueRange ofPhase = sums.slice(axis.pointsBefore(phase), axis.phase(phase).points());
-      for (auto [result, more] : llvm::zip_equal(results, ofSums(axis.phase(phase), ofPhase)))
-        result = add(result, more);
+    Values results;
+    for (const WinogradFilter &part : axis.parts()) {
+      Values ofPart = ofSums(part, sums.take_front(part.points()));
+      sums = sums.drop_front(part.points());
+      for (size_t i = 0; i < results.size(); ++i)
+        ofPart[i] = add(results[i], ofPart[i]);
+      results = std::move(ofPart);
     }
     return results;
   }
@@ -123,9 +126,46 @@ private:
 };
 } // namespace
 
+//===----------------------------------------------------------------------===//
+// Tiles
+//===----------------------------------------------------------------------===//
+
+SmallVector<WinogradFilter, 4> WinogradAxis::parts() const {
+  constexpr int64_t kMost = 3;
+  SmallVector<WinogradFilter, 4> parts;
+  for (int64_t phase = 0; phase < std::min(taps, stride); ++phase)
+    for (int64_t tap = phase; tap < taps; tap += kMost * stride)
+      parts.push_back({results, std::min(kMost, ceilDiv(taps - tap, stride)), tap});
+  llvm::stable_sort(parts, [](const auto &a, const auto &b) { return a.taps > b.taps; });
+  return parts;
+}
+
+int64_t WinogradAxis::points() const {
+  int64_t points = 0;
+  for (const WinogradFilter &part : parts())
+    points += part.points();
+  return points;
+}
+
+int64_t WinogradAxis::sharedPoints() const {
+  int64_t points = 0;
+  for (const WinogradFilter &part : parts())
+    points += part.isShared() ? part.points() : 0;
+  return points;
+}
+
+bool WinogradTile::pays() const {
+  // Those of 5 x 5 weights. Of more, inputs and sums of a few tiles fill the second cache.
+  constexpr int64_t kMostPoints = 121;
+  for (const WinogradAxis &axis : {rows, columns})
+    if (llvm::count_if(axis.parts(), [](const auto &part) { return part.isShared(); }) > 1)
+      return false;
+  return points() <= kMostPoints && points() < results() * rows.taps * columns.taps;
+}
+
 std::string WinogradTile::label() const {
   std::string label = std::to_string(std::max(rows.results, columns.results));
-  if (rows.taps != columns.taps)
+  if (rows.taps != 3 || columns.taps != 3)
     label += fmt::format("_{}x{}", rows.taps, columns.taps);
   if (rows.stride != columns.stride)
     label += fmt::format("_s{}x{}", rows.stride, columns.stride);
@@ -156,7 +196,7 @@ KernelBuilder::Values native::transformSums(KernelBuilder &kb, const WinogradTil
 //===----------------------------------------------------------------------===//
 
 namespace {
-constexpr int64_t kMaxTaps = 3, kMaxWeights = 6;
+constexpr int64_t kMaxTaps = 7, kMaxWeights = 16;
 using FilterRow = std::array<double, kMaxTaps>;
 using FilterTransform = SmallVector<FilterRow, kMaxWeights>;
 } // namespace
@@ -190,11 +230,11 @@ static FilterTransform filterTransform(WinogradFilter filter) {
 /// The same for all weights along an axis.
 static FilterTransform filterTransform(const WinogradAxis &axis) {
   FilterTransform rows;
-  for (int64_t phase = 0; phase < axis.phases(); ++phase)
-    for (const FilterRow &ofPhase : filterTransform(axis.phase(phase))) {
+  for (const WinogradFilter &part : axis.parts())
+    for (const FilterRow &ofPart : filterTransform(part)) {
       FilterRow row{};
-      for (int64_t tap = phase; tap < axis.taps; tap += axis.stride)
-        row[tap] = ofPhase[tap / axis.stride];
+      for (int64_t tap = 0; tap < part.taps; ++tap)
+        row[part.firstTap + tap * axis.stride] = ofPart[tap];
       rows.push_back(row);
     }
   return rows;

@@ -9,8 +9,9 @@
 //
 // A filter with a stride of 2 is two that have none and are added up: the first and third weight
 // meet pixels at even places, the second those at odd ones (J. Yepez and S.-B. Ko, "Stride 2 1-D,
-// 2-D, and 3-D Winograd for Convolutional Neural Networks", IEEE TVLSI 2020). The points of F(4, 2)
-// are 1/2, -1/2, 5/4, -5/4 and infinity, which are as exact as direct sums.
+// 2-D, and 3-D Winograd for Convolutional Neural Networks", IEEE TVLSI 2020). So are those of more
+// than 3 weights, each of up to 3. The points of F(4, 2) are 1/2, -1/2, 5/4, -5/4 and infinity,
+// which are as exact as direct sums.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
@@ -18,15 +19,14 @@
 #include "backends/native/emit/KernelBuilder.h"
 #include "backends/native/target/Fields.h"
 #include "quern/Tensor.h"
-#include "runtime/values/CeilDiv.h"
-
-#include <algorithm>
 
 namespace quern::native {
 
 /// F(results, taps) of 2 or 4 results and 2 or 3 taps; of 1 tap, whose products are the results.
 struct WinogradFilter {
   int64_t results = 2, taps = 3;
+  /// Which weight of the axis is its first one.
+  int64_t firstTap = 0;
 
   /// Products, of as many inputs.
   int64_t points() const { return results + taps - 1; }
@@ -34,29 +34,17 @@ struct WinogradFilter {
   bool isShared() const { return taps == 1; }
 };
 
-/// What a tile is along one axis: neighbouring results of a filter of 1 or 3 taps.
+/// What a tile is along one axis: neighbouring results of a filter.
 struct WinogradAxis {
   int64_t results = 2, taps = 3, stride = 1;
 
   QUERN_FIELDS(results, taps, stride)
-  /// The filters that pixels 0, stride, 2 stride..., pixels 1, 1 + stride... and so on meet.
-  int64_t phases() const { return std::min(taps, stride); }
-  WinogradFilter phase(int64_t number) const { return {results, ceilDiv(taps - number, stride)}; }
-  /// Pixels from a tile's first one to the next one's.
-  int64_t step() const { return results * stride; }
-  /// Points of the phases before `end`, and of all.
-  int64_t pointsBefore(int64_t end) const {
-    int64_t points = 0;
-    for (int64_t i = 0; i < end; ++i)
-      points += phase(i).points();
-    return points;
-  }
-  int64_t points() const { return pointsBefore(phases()); }
-  /// Points that share a weight come last.
-  int64_t sharedPoints() const {
-    WinogradFilter last = phase(phases() - 1);
-    return last.isShared() ? last.points() : 0;
-  }
+  /// The filters whose results are added up, one of 1 tap last. Their weights and inputs are
+  /// `stride` apart, the inputs from pixel `firstTap` on.
+  llvm::SmallVector<WinogradFilter, 4> parts() const;
+  /// Points, and those that share a weight, which come last.
+  int64_t points() const;
+  int64_t sharedPoints() const;
   int64_t ownPoints() const { return points() - sharedPoints(); }
   /// Transformed weights.
   int64_t weights() const { return ownPoints() + (sharedPoints() > 0 ? 1 : 0); }
@@ -71,11 +59,13 @@ struct WinogradTile {
   /// Products of a tile, for each channel and output.
   int64_t points() const { return rows.points() * columns.points(); }
   int64_t weights() const { return rows.weights() * columns.weights(); }
+  /// Whether there is code for it, which multiplies less than direct sums.
+  bool pays() const;
   /// "4", "2_s2": the results on a side, and the strides.
   std::string label() const;
 };
 
-/// The inputs of a phase of each axis, row by row, transformed.
+/// The inputs of a part of each axis, row by row, transformed.
 KernelBuilder::Values transformInputs(KernelBuilder &kb, WinogradFilter rows,
                                       WinogradFilter columns, mlir::ValueRange inputs,
                                       int64_t lanes);

@@ -108,6 +108,8 @@ struct WinogradImage {
   /// Channels that are summed up.
   int64_t depth() const { return channels / groups; }
 };
+/// Whether it multiplies less than direct sums by the filter, in code that is not too long.
+bool hasWinogradTiles(const WinogradImage &image);
 /// The nanoseconds it is expected to take in float32, by the faster of both tiles.
 double costOfWinograd(const WinogradImage &image, const Target &target);
 // LowerLineConv.cpp: along the lines of plain images.

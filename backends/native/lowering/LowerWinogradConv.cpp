@@ -15,6 +15,43 @@ using namespace quern;
 using namespace quern::native;
 using namespace quern::plan;
 
+static WinogradImage imageOf(const ConvProblem &p) {
+  auto axis = [&](int a) -> WinogradImage::Axis {
+    return {p.window.output[a], p.window.kernel[a], p.window.stride[a]};
+  };
+  return {p.channels, p.outputs, p.groups, p.inputBlock, axis(1), axis(2)};
+}
+
+/// How many results, up to `most`, tiles have along an axis where the filter has one weight, which
+/// all share: so many that few are beyond the image, and few tiles begin.
+static int64_t resultsOfShared(int64_t size, int64_t most) {
+  constexpr double kOfTile = 0.1;
+  auto cost = [&](int64_t results) {
+    return double(ceilDiv(size, results)) * (double(results) + kOfTile);
+  };
+  int64_t best = most;
+  for (int64_t results = most - 1; results > 0; --results)
+    if (cost(results) < cost(best))
+      best = results;
+  return best;
+}
+
+/// Of so many results along each axis.
+static WinogradTile tileOf(const WinogradImage &image, int64_t results) {
+  auto axis = [&](const WinogradImage::Axis &a) -> WinogradAxis {
+    return {a.taps == 1 ? resultsOfShared(a.size, results) : results, a.taps, a.stride};
+  };
+  return {axis(image.rows), axis(image.columns)};
+}
+
+bool native::hasWinogradTiles(const WinogradImage &image) {
+  constexpr int64_t kMostStride = 2, kMostTaps = 7, kMostResults = 4;
+  for (const WinogradImage::Axis &axis : {image.rows, image.columns})
+    if (axis.stride > kMostStride || axis.taps > kMostTaps)
+      return false;
+  return tileOf(image, kMostResults).pays();
+}
+
 static std::optional<Reason> refuseWinograd(const ConvProblem &p) {
   if (std::optional<Reason> reason = refuseBlocked(p))
     return reason;
@@ -27,31 +64,14 @@ static std::optional<Reason> refuseWinograd(const ConvProblem &p) {
   const WindowShape3 &w = p.window;
   bool isPlane = w.input[0] == 1 && w.kernel[0] == 1 && w.padBegin[0] == 0 && p.padEnd[0] == 0;
   for (int a : {1, 2})
-    isPlane &= w.stride[a] <= 2 && (w.kernel[a] == 1 || (w.kernel[a] == 3 && w.dilation[a] == 1));
-  if (!isPlane || p.isWithinBlocks() || p.kernelPositions() == 1)
-    return Reason{ReasonCode::Attributes,
-                  "Winograd's algorithm is for filters of 3 weights along "
-                  "one axis or two, of whole blocks, with strides of 1 or 2"};
+    isPlane &= w.kernel[a] == 1 || w.dilation[a] == 1;
+  if (!isPlane || p.isWithinBlocks() || !hasWinogradTiles(imageOf(p)))
+    return Reason{ReasonCode::Attributes, "Winograd's algorithm is for small filters of whole "
+                                          "blocks, with strides of 1 or 2"};
   constexpr int64_t kMostChannels = 2048; // 4 MB of transformed inputs in each worker
   if (p.channels > kMostChannels)
     return Reason{ReasonCode::Shape, "there are too many channels for the caches"};
   return std::nullopt;
-}
-
-static WinogradImage imageOf(const ConvProblem &p) {
-  auto axis = [&](int a) -> WinogradImage::Axis {
-    return {p.window.output[a], p.window.kernel[a], p.window.stride[a]};
-  };
-  return {p.channels, p.outputs, p.groups, p.inputBlock, axis(1), axis(2)};
-}
-
-/// Of so many results along each axis; where a filter has one weight they share it. Lines have one.
-static WinogradTile tileOf(const WinogradImage &image, int64_t results) {
-  auto axis = [&](const WinogradImage::Axis &a) -> WinogradAxis {
-    bool isLine = a.taps == 1 && a.size == 1;
-    return {isLine ? 1 : results, a.taps, a.stride};
-  };
-  return {axis(image.rows), axis(image.columns)};
 }
 
 static int64_t tilesPerLine(const WinogradImage &image, const WinogradTile &tile) {

@@ -79,25 +79,24 @@ static std::optional<Reason> refuseAttention(nn::AttentionOp op) {
 static std::optional<WinogradImage> winogradImageOf(nn::ConvOp conv, int64_t block) {
   std::optional<nn::Shape> weights = nn::shapeOf(conv.getWeights()),
                            output = nn::shapeOf(conv.getResult());
-  constexpr int64_t kTaps = 3, kMostStride = 2;
   if (!weights || !output || weights->rank() < 3 || weights->rank() > 4)
     return std::nullopt;
   int64_t spatial = weights->rank() - 2;
   auto axisOf = [&](int64_t axis) -> std::optional<WinogradImage::Axis> {
     const nn::Dim &taps = (*weights)[2 + axis], &size = (*output)[2 + axis];
-    int64_t stride = conv.getStrides()[axis];
-    bool serves = taps.isStatic(1) || (taps.isStatic(kTaps) && conv.getDilations()[axis] == 1);
-    if (!serves || !size.isStatic() || stride > kMostStride)
+    bool isDense = taps.isStatic(1) || (taps.isStatic() && conv.getDilations()[axis] == 1);
+    if (!isDense || !size.isStatic())
       return std::nullopt;
-    return WinogradImage::Axis{size.size(), taps.size(), stride};
+    return WinogradImage::Axis{size.size(), taps.size(), conv.getStrides()[axis]};
   };
   // A line is an image of one row.
   std::optional<WinogradImage::Axis> columns = axisOf(spatial - 1),
                                      rows = spatial > 1 ? axisOf(0) : WinogradImage::Axis{1, 1, 1};
-  if (!rows || !columns || rows->taps * columns->taps == 1)
+  if (!rows || !columns)
     return std::nullopt;
   ConvFacts facts = factsOf(conv);
-  return WinogradImage{facts.inputs, facts.outputs, facts.groups, block, *rows, *columns};
+  WinogradImage image{facts.inputs, facts.outputs, facts.groups, block, *rows, *columns};
+  return hasWinogradTiles(image) ? std::optional(image) : std::nullopt;
 }
 
 /// Of direct sums.
