@@ -1,6 +1,8 @@
 //===- WinogradKernel.cpp - small filters by Winograd's algorithm ---------===//
 #include "backends/native/kernels/WinogradKernel.h"
 
+#include "backends/native/emit/Prefetch.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
 #include <fmt/compile.h>
@@ -147,6 +149,9 @@ WinogradEmitter::Values WinogradEmitter::loadInputs(Value plane, const Place &at
     offsets.push_back(kb.mul(x, lanes));
     areColumns.push_back(isWithin(x, dim(&WinogradDims::width)));
   }
+  // The next tile of the line begins `nextTile` pixels further on, and has so many of these, too.
+  int64_t nextTile = tile.columns.results * tile.columns.stride;
+  int64_t ownPixels = tile.columns.taps - tile.columns.stride;
   Values inputs;
   Value top = kb.sub(kb.mul(at.y, tile.rows.stride), dim(&WinogradDims::padTop));
   for (int64_t i = 0; i < rows.points(); ++i) {
@@ -158,6 +163,8 @@ WinogradEmitter::Values WinogradEmitter::loadInputs(Value plane, const Place &at
       Value pixel = kb.advance(plane, kb.add(line, offsets[j]), kType);
       Value from = ops.create<arith::SelectOp>(kb.loc(), isPixel, pixel, zeros);
       inputs.push_back(kb.load(from, kType, lanes));
+      if (columns.firstTap + j * tile.columns.stride >= ownPixels)
+        prefetch(kb, kb.advance(pixel, nextTile * lanes, kType), CacheLevel::Second);
     }
   }
   return inputs;
