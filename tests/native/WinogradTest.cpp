@@ -293,6 +293,8 @@ TEST_P(WinogradTest, ErrorIsBoundByTheDirectWays) {
       {1, 32, 16, 16, 32, {0, 1, 1, 0}, true, false, {1, 1}, {2, 2}},
       {1, 32, 16, 17, 32, {1, 1, 1, 1}, true, false, {2, 2}, {4, 4}},
       {1, 32, 1, 90, 48, {0, 3, 0, 3}, true, false, {1, 1}, {1, 7}, true},
+      {2, 96, 13, 14, 96, {2, 2, 2, 2}, true, true, {2, 1}, {5, 5}, false, 3},
+      {1, 64, 1, 40, 64, {0, 1, 0, 1}, true, false, {1, 2}, {1, 3}, true, 4},
       // LLVM finds more to combine in its code at a second look, which once was an error.
       {3, 48, 1, 15, 16, {0, 1, 0, 2}, true, false, {1, 2}, {1, 3}, true},
   };
