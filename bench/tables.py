@@ -7,6 +7,9 @@ are, and whether the results have the bits of one process that runs the whole fi
 when other processes take more than --quiet of its workers' CPUs; the last column is the most that they
 took of a run that counts.
 
+On a busy machine: chrt -r 40 bench/tables.py ... Not chrt -f: of Ray's processes on one CPU, which
+look for each other again and again, one may never let go of it.
+
 Needs quern, pyspark (and Java), ray, dask, pyarrow, pandas, scikit-learn and skl2onnx.
 
   bench/tables.py FOLDER [--rows 1000000] [--rounds 3] [--quiet 0.05] [--engine spark] [--model mlp]
@@ -113,16 +116,22 @@ def on_spark(workers, source, model, target):
 def on_ray(workers, source, model, target):
     import ray
 
-    # Tasks that read and write wait for slots of their own, else they would wait for actors to end.
+    # Workers would stand back for all other processes of the machine.
+    os.environ["RAY_worker_niceness"] = "0"
+    # Tasks that read and write have slots of their own, beside those that score.
     ray.init(num_cpus=2 * workers, include_dashboard=False, logging_level="ERROR",
-             log_to_driver=False, object_store_memory=400 << 20)
-    ray.data.DataContext.get_current().enable_progress_bars = False
+             log_to_driver=False)
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    # Of blocks as they come, all files are two: 310,000 and 690,000 rows.
+    context.target_max_block_size = 8 << 20
+    predictor = predictor_of(model)
 
     def score():
+        # Tasks, whose processes stay from run to run; those of actors are started in each.
         made = ray.data.read_parquet(source).map_batches(
-            quern.Predictor, fn_constructor_args=(model,),
-            fn_constructor_kwargs={"columns": COLUMNS, "threads": 1}, batch_format="pyarrow",
-            batch_size=10_000, concurrency=workers)
+            predictor, batch_format="pyarrow", batch_size=10_000,
+            compute=ray.data.TaskPoolStrategy(size=workers))
         made.drop_columns(COLUMNS).write_parquet(target, mode="overwrite")
     return score
 

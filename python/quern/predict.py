@@ -3,7 +3,8 @@
     predictor = quern.Predictor("model.onnx", columns=["a", "b"])
     table = predictor(table)                  # of PyArrow, Polars, pandas: another of its kind
     reader = predictor(duckdb.sql("..."))     # whatever gives an Arrow stream: a RecordBatchReader
-    dataset.map_batches(quern.Predictor, fn_constructor_args=("model.onnx",),
+    dataset.map_batches(predictor, batch_format="pyarrow")            # Ray Data, in tasks
+    dataset.map_batches(quern.Predictor, fn_constructor_args=("model.onnx",),       # or in actors
                         fn_constructor_kwargs={"columns": ["a", "b"]}, concurrency=2)
     frame.map_partitions(predictor, meta=predictor(frame.head(1)))    # a Dask dataframe
     frame = predictor(spark.read.parquet("in.parquet"))               # another DataFrame of Spark

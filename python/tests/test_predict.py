@@ -95,9 +95,12 @@ def test_ray(path, columns, compiled, tmp_path):
         result = data.map_batches(quern.Predictor, fn_constructor_args=(model,),
                                   fn_constructor_kwargs={"columns": COLUMNS}, batch_size=25,
                                   concurrency=2).to_pandas()
-        matrix = result[COLUMNS].to_numpy().astype("f4")
-        np.testing.assert_allclose(np.stack(result["y"]), quern.compile(path)(matrix), rtol=1e-4,
-                                   atol=1e-5)
+        tasks = data.map_batches(quern.Predictor(model, columns=COLUMNS), batch_format="pyarrow",
+                                 batch_size=25).to_pandas()
+        for found in (result, tasks):
+            matrix = found[COLUMNS].to_numpy().astype("f4")
+            np.testing.assert_allclose(np.stack(found["y"]), quern.compile(path)(matrix), rtol=1e-4,
+                                       atol=1e-5)
     finally:
         ray.shutdown()
 
