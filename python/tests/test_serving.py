@@ -1,11 +1,6 @@
 """quern.serving without any server: requests, batches, bounds, versions."""
-import asyncio
-import gc
-import json
-import os
 import random
 import shutil
-import struct
 import threading
 import time
 
@@ -13,39 +8,13 @@ import numpy as np
 import pytest
 
 import quern
-from models import helper, identity, long_loop, make_model, mlp, relu, two_ports, TensorProto
-from quern.serving import (DeadlineError, Limits, OverloadedError, Service, Settings,
-                           StoppingError, TooLargeError, UnknownModelError)
-from quern.serving import protocol
+from models import helper, make_model, mlp, relu, two_ports, TensorProto
+from quern.serving import (DeadlineError, Limits, OverloadedError, Settings, StoppingError,
+                           UnknownModelError)
 from quern.serving.batch_sizes import BatchSizes
 from quern.serving.errors import answer_for
-from quern.serving.rest import Endpoints, not_found
-from quern.serving.waiting import Overdue, answered
-
-
-def put(folder, name, version, model, **settings):
-    """As files should be put there: whole, by a change of name."""
-    place = folder / name / f".{version}"
-    place.mkdir(parents=True)
-    (place / "model.onnx").write_bytes(model.SerializeToString())
-    if settings:
-        (folder / name / "settings.json").write_text(json.dumps(settings))
-    place.rename(place.with_name(str(version)))
-
-
-@pytest.fixture
-def folder(tmp_path):
-    put(tmp_path, "mlp", 1, mlp())
-    return tmp_path
-
-
-def serve(folder, **options):
-    options.setdefault("poll_seconds", 0)
-    return Service(folder, **options)
-
-
-def rows(count, width=10, seed=0):
-    return np.random.default_rng(seed).normal(size=(count, width)).astype("f4")
+from serving_cases import (folder, put, rows, run_threads, serve, slow,  # noqa: F401
+                           wait_until)
 
 
 def test_batch_sizes_cover_rows_by_the_cheapest_runs():
@@ -72,22 +41,6 @@ def test_requests_of_many_threads_get_their_own_rows(folder):
             np.testing.assert_allclose(found, wanted[begin:begin + count], rtol=1e-5, atol=1e-5)
     failures = run_threads(8, ask)
     assert service.stop(10) and not failures
-
-
-def run_threads(count, work):
-    failures = []
-
-    def guarded(i):
-        try:
-            work(i)
-        except BaseException as error:
-            failures.append(error)
-    threads = [threading.Thread(target=guarded, args=(i,)) for i in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return failures
 
 
 def test_requests_that_wait_together_run_together(folder):
@@ -123,11 +76,6 @@ def test_wrong_inputs_are_refused_in_the_words_of_run(folder, inputs, message):
     with pytest.raises(quern.InvalidInputError, match="the model has no output 'p'; it has 'y'"):
         service.submit("mlp", {"x": rows(1)}, outputs=["p"])
     service.stop(10)
-
-
-def slow(folder, **settings):
-    """A model of one run at a time that takes minutes, unless it is cancelled."""
-    put(folder, "slow", 1, long_loop(), batching="off", **settings)
 
 
 def test_a_full_queue_refuses_and_what_waits_is_answered_or_told(tmp_path):
@@ -249,13 +197,6 @@ def test_versions_appear_change_and_go_without_a_failed_request(folder):
     service.stop(10)
 
 
-def wait_until(holds):
-    end = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
 def test_settings_say_which_versions_are_served_and_are_checked(folder):
     put(folder, "mlp", 2, mlp(), versions=2)
     put(folder, "bad", 1, mlp(), batch_size=[1])
@@ -275,93 +216,6 @@ def test_settings_say_which_versions_are_served_and_are_checked(folder):
                   {"compile": {"cache": True}}, {"versions": 0}, {"warm_up": [3]}):
         with pytest.raises(quern.UsageError):
             Settings(**wrong)
-
-
-def test_the_protocol_takes_json_and_binary_data():
-    x = rows(2, width=3)
-    head = {"id": "7", "parameters": {"binary_data_output": True, "timeout": 2_000_000}, "inputs": [
-        {"name": "x", "datatype": "FP32", "shape": [2, 3], "parameters": {"binary_data_size": 24}},
-        {"name": "i", "datatype": "INT8", "shape": [3], "data": [1, -2, 127]},
-        {"name": "s", "datatype": "BYTES", "shape": [2, 1], "data": [["a"], ["b"]]}]}
-    text = json.dumps(head).encode()
-    request = protocol.decode_request(text + x.tobytes(), str(len(text)), Limits())
-    np.testing.assert_array_equal(request.inputs["x"], x)
-    np.testing.assert_array_equal(request.inputs["i"], np.array([1, -2, 127], "i1"))
-    assert request.inputs["s"].tolist() == [["a"], ["b"]]
-    assert request.id == "7" and request.seconds == 2 and request.is_binary("anything")
-    strings = struct.pack("<I", 2) + "ü".encode() + struct.pack("<I", 0)
-    array = protocol.from_bytes("s", "BYTES", [2], strings, Limits())
-    assert array.tolist() == ["ü", ""]
-    assert bytes(protocol.bytes_of(array)) == strings
-
-
-def hostile_requests(count):
-    """Bodies that break one rule each, or several: (body, header length)."""
-    draw = random.Random(1)
-    good = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 10], "data": [0.5] * 10}]}
-    odd = [None, -1, 2**70, 1e300, True, "x", "", [], {}, [[]], [None], [-1], [2**40, 2**40], [1] * 99,
-           "FP33", "\ud800", {"binary_data_size": 2**50}, {"binary_data_size": "8"}, [[1], 2]]
-
-    def damaged(value, depth=0):
-        if depth and draw.random() < 0.25:
-            return draw.choice(odd)
-        if isinstance(value, dict):
-            kept = {key: damaged(item, depth + 1) for key, item in value.items()
-                    if draw.random() > 0.1}
-            if draw.random() < 0.2:
-                kept[draw.choice(["parameters", "outputs", "id", "name"])] = draw.choice(odd)
-            return kept
-        if isinstance(value, list):
-            return [damaged(item, depth + 1) for item in value] * draw.choice([1, 1, 1, 0, 2])
-        return value
-    for i in range(count):
-        kind = i % 4
-        text = json.dumps(damaged(good)).encode()
-        if kind == 1:
-            text = bytes(draw.randrange(256) for _ in range(draw.randrange(200)))
-        elif kind == 2:
-            text = text[:draw.randrange(len(text) + 1)] + b"[" * draw.randrange(5000)
-        yield text, draw.choice([None, None, str(len(text)), "9999999", "-3", "x", "\u0663"])
-
-
-def test_hostile_bodies_are_refused(folder):
-    service = serve(folder)
-    refused = 0
-    for body, length in hostile_requests(1000):
-        try:
-            request = protocol.decode_request(body, length, service.limits)
-            service.submit("mlp", request.inputs, outputs=request.outputs).future.result(30)
-        except (quern.InvalidInputError, TooLargeError) as error:
-            assert 400 <= answer_for(error)[0] < 500
-            refused += 1
-    assert refused > 900
-    service.stop(10)
-
-
-@pytest.mark.parametrize("shape", [[2**31, 2**31], [1 << 27], [0, -1], [1] * 40, [2.0], "3", [True]])
-def test_shapes_are_looked_at_before_anything_is_allocated(shape):
-    with pytest.raises((quern.InvalidInputError, TooLargeError)):
-        protocol.from_bytes("x", "FP32", shape, b"", Limits())
-
-
-def test_many_strings_do_not_become_one_wide_array():
-    """NumPy would give each of them the width of the longest."""
-    data = ["x" * 100_000] + ["y"] * 50_000
-    array = protocol.from_numbers("s", "BYTES", [len(data)], data, Limits())
-    assert array.dtype == object
-
-
-def test_outputs_as_json_and_as_bytes():
-    model = quern.compile(identity(TensorProto.FLOAT16))
-    x = np.array([1.5, -2], "f2")
-    request = protocol.InferenceRequest({}, ["y"], False, "q")
-    head, binary = protocol.encode_response("m", 3, request, [(model.outputs[0], x)])
-    assert json.loads(head) == {"model_name": "m", "model_version": "3", "id": "q", "outputs": [
-        {"name": "y", "datatype": "FP16", "shape": [2], "data": [1.5, -2.0]}]} and not binary
-    request.binary = True
-    head, binary = protocol.encode_response("m", 3, request, [(model.outputs[0], x)])
-    assert bytes(binary[0]) == x.tobytes()
-    assert json.loads(head)["outputs"][0]["parameters"] == {"binary_data_size": 4}
 
 
 def test_metrics_count_what_becomes_of_requests(folder):
@@ -403,137 +257,3 @@ def test_spans_of_requests_and_runs(folder):
     assert spans["quern.request"].attributes["quern.model"] == "mlp"
     assert f"{spans['quern.request'].context.trace_id:032x}" == parent.split("-")[1]
     assert spans["quern.run"].parent.span_id == spans["quern.request"].context.span_id
-
-
-def test_requests_leave_nothing_to_the_garbage_collector(folder):
-    """A collection stops all requests: what they need comes back when they are answered."""
-    async def receive():
-        return {"type": "http.request", "body": body}
-
-    async def send(message):
-        sent.append(message)
-    message = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 10], "data": [0.5] * 10}]}
-    body, sent = json.dumps(message).encode(), []
-    scope = {"type": "http", "method": "POST", "path": "/v2/models/mlp/infer", "headers": []}
-    service = serve(folder, settings=Settings(batch_sizes=[1, 8], max_delay_ms=1))
-    ask = Endpoints(not_found, service)
-
-    async def ask_often():
-        for _ in range(25):
-            await asyncio.gather(*(ask(scope, receive, send) for _ in range(8)))
-
-    async def counted():
-        await ask_often()
-        gc.collect()
-        gc.disable()
-        try:
-            await ask_often()
-            return gc.collect()
-        finally:
-            gc.enable()
-    assert asyncio.run(counted()) < 100
-    assert {found["status"] for found in sent if "status" in found} == {200}
-    service.stop(10)
-
-
-def test_an_event_loop_is_woken_once_for_what_is_answered_together(folder):
-    service = serve(folder, settings=Settings(batch_sizes=[1, 64], max_delay_ms=200))
-
-    async def run():
-        loop = asyncio.get_running_loop()
-        calls, call = [], loop.call_soon_threadsafe
-        loop.call_soon_threadsafe = lambda *given: (calls.append(given), call(*given))
-        tickets = [service.submit("mlp", {"x": rows(1, seed=i)}) for i in range(64)]
-        found = await asyncio.gather(*map(answered, tickets))
-        return len(calls), found
-    calls, found = asyncio.run(run())
-    # While one answer is told the loop may run already.
-    assert calls < 32
-    x = np.concatenate([rows(1, seed=i) for i in range(64)])
-    np.testing.assert_allclose(np.concatenate([y for (y,) in found]), quern.compile(mlp())(x),
-                               rtol=1e-5, atol=1e-5)
-    service.stop(10)
-
-
-def test_a_client_that_goes_away_takes_its_request_along(folder):
-    service = serve(folder, settings=Settings(batch_sizes=[1, 64], max_delay_ms=20_000))
-
-    async def gone():
-        await asyncio.sleep(0.01)
-
-    async def run():
-        tickets = [service.submit("mlp", {"x": rows(1)}) for _ in range(3)]
-        waiting = [asyncio.ensure_future(answered(ticket, gone)) for ticket in tickets[:2]]
-        waiting.append(asyncio.ensure_future(answered(tickets[2])))
-        await asyncio.sleep(0)
-        waiting[2].cancel()
-        found = await asyncio.gather(*waiting, return_exceptions=True)
-        assert all(ticket.request.ended for ticket in tickets)
-        return [type(error) for error in found]
-    began = time.monotonic()
-    assert asyncio.run(run()) == [quern.CancelledError] * 2 + [asyncio.CancelledError]
-    assert time.monotonic() - began < 10
-    service.stop(10)
-
-
-def test_a_loop_that_is_gone_and_a_call_that_fails_hold_up_nobody(folder, caplog):
-    service = serve(folder, settings=Settings(batch_sizes=[1, 64], max_delay_ms=300))
-    loop = asyncio.new_event_loop()
-    tickets = [service.submit("mlp", {"x": rows(1)}) for _ in range(3)]
-    waiting = loop.create_task(answered(tickets[0]))
-    loop.run_until_complete(asyncio.sleep(0))
-    loop.close()
-
-    def fails(request):
-        raise ValueError("on purpose")
-    tickets[1].request.when_ended(fails)
-    assert len(tickets[2].future.result(30)[0]) == 1
-    assert "on purpose" in caplog.text
-    assert len(service.infer("mlp", {"x": rows(1)})["y"]) == 1
-    waiting._log_destroy_pending = False
-    service.stop(10)
-
-
-def test_what_is_overdue_is_called_in_its_order_and_what_has_left_is_not():
-    called = []
-
-    async def run():
-        overdue = Overdue(0.02)
-        for i in range(4):
-            overdue.enter(i, lambda i=i: called.append(i))
-        overdue.leave(1)
-        await asyncio.sleep(0.03)
-        overdue.enter(4, lambda: called.append(4))
-        overdue.leave(5)  # was never there
-        for _ in range(100):
-            if len(called) == 4:
-                break
-            await asyncio.sleep(0.01)
-    asyncio.run(run())
-    assert called == [0, 2, 3, 4]
-
-
-def test_a_future_of_a_request_that_has_ended_and_one_that_was_cancelled(folder):
-    service = serve(folder, settings=Settings(max_delay_ms=50))
-    ticket = service.submit("mlp", {"x": rows(1)})
-    other = service.submit("mlp", {"x": rows(1)})
-    assert other.future.cancel()
-    assert len(ticket.future.result(30)[0]) == 1
-    assert ticket.future is ticket.future
-    assert len(ticket.request.future().result(0)[0]) == 1
-    ticket.cancel()  # changes nothing
-    assert ticket.request.error is None
-    service.stop(10)
-
-
-def test_memory_stays_when_requests_are_refused(folder):
-    """Clients that ask for more than fits get an answer, and nothing is left of it."""
-    service = serve(folder, limits=Limits(bytes_in_flight=1000))
-    for _ in range(100):
-        with pytest.raises(OverloadedError):
-            service.budget.take(1001)
-    assert service.budget.used == 0
-    with pytest.raises(quern.FileError, match="no folder of models"):
-        serve(folder / "nothing")
-    assert os.listdir(folder) == ["mlp"]
-    service.stop(10)

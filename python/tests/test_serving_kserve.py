@@ -16,7 +16,7 @@ import pytest
 
 import quern
 from models import long_loop, mlp
-from test_serving import hostile_requests, put, rows
+from serving_cases import hostile_requests, put, rows
 
 # Not imported: its protocol buffers have the names of tritonclient's.
 if importlib.util.find_spec("kserve") is None:

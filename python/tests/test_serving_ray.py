@@ -11,7 +11,7 @@ if importlib.util.find_spec("ray") is None or importlib.util.find_spec("uvicorn"
     pytest.skip("needs Ray Serve (pip install 'ray[serve]')", allow_module_level=True)
 
 from models import mlp
-from test_serving import put
+from serving_cases import put
 
 # In a process of its own: Ray leaves threads and children.
 PROGRAM = '''

@@ -16,7 +16,7 @@ import pytest
 import quern
 from models import helper, make_model, mlp, relu, TensorProto
 from quern.serving import triton
-from test_serving import rows, run_threads
+from serving_cases import rows, run_threads
 
 SERVER, BACKENDS = (os.environ.get(f"QUERN_TRITON_{name}", "") for name in ("SERVER", "BACKENDS"))
 
