@@ -47,6 +47,19 @@ def test_requests_leave_nothing_to_the_garbage_collector(folder):
     service.stop(10)
 
 
+def test_a_replica_keeps_what_is_there_from_the_garbage_collector(folder):
+    """As the server does: what a collection looks through is what requests have made since."""
+    from quern.serving.ray import Replica
+    before = gc.get_freeze_count()
+    replica = Replica(str(folder), Settings(threads=1), Limits(), 0)
+    try:
+        assert gc.get_freeze_count() > before + 10_000
+        assert asyncio.run(replica.infer("mlp", {"x": rows(2)}))["y"].shape[0] == 2
+    finally:
+        gc.unfreeze()
+        replica._service.stop(10)
+
+
 def test_an_event_loop_is_woken_once_for_what_is_answered_together(folder):
     service = serve(folder, settings=Settings(batch_sizes=[1, 64], max_delay_ms=200))
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import gc
 import logging
 import signal
 import sys
@@ -18,7 +17,7 @@ from .errors import answer_for, message_of
 from .protocol import (InferenceRequest, bytes_of, datatype_of, from_bytes, from_numbers,
                        metadata_of, seconds_of)
 from .rest import Endpoints
-from .service import Service, Ticket
+from .service import Service, Ticket, keep_what_is_there
 from .waiting import answered
 
 log = logging.getLogger("quern.serving")
@@ -46,15 +45,15 @@ def import_kserve() -> Any:
 
 def _registry(kserve: Any, service: Service, control: bool) -> Any:
     """The models as KServe asks for them."""
-    class Model(kserve.model.InferenceModel):  # type: ignore[misc,name-defined]
+    class Model(kserve.model.InferenceModel):  # type: ignore[misc]
         def __init__(self, name: str) -> None:
             super().__init__(name)
             self.ready = True
 
-        def get_input_types(self) -> list[dict[str, Any]]:
+        def get_input_types(self) -> Any:
             return self._metadata()["inputs"]
 
-        def get_output_types(self) -> list[dict[str, Any]]:
+        def get_output_types(self) -> Any:
             return self._metadata()["outputs"]
 
         def _metadata(self) -> Any:
@@ -65,7 +64,7 @@ def _registry(kserve: Any, service: Service, control: bool) -> Any:
             raise kserve.errors.InvalidInput("wanted a request of the Open Inference Protocol: "
                                              f"POST /v2/models/{self.name}/infer")
 
-    class Registry(kserve.ModelRepository):  # type: ignore[misc,name-defined]
+    class Registry(kserve.ModelRepository):  # type: ignore[misc]
         def get_model(self, name: str) -> Any:
             return Model(name) if service.repository.versions(name) else None
 
@@ -250,10 +249,7 @@ def _run_loop(service: Service, rest: Any, grpc: Any, drain_seconds: float,
         if calls.done():  # it could not listen
             rest._server.should_exit = True
         elif not pages.done():
-            # What has been imported stays: to look through it for garbage would stop all requests
-            # for a tenth of a second, some times each second.
-            gc.collect()
-            gc.freeze()
+            keep_what_is_there()
             on_ready()
         try:
             await pages

@@ -16,7 +16,7 @@ from ..errors import UnsupportedError
 from .limits import Limits
 from .metrics import shared_metrics
 from .rest import Endpoints, not_found
-from .service import Service
+from .service import Service, keep_what_is_there
 from .settings import Settings
 from .waiting import answered
 
@@ -36,6 +36,7 @@ class Replica:
         global _service
         _service = self._service = Service(models, settings=settings, limits=limits,
                                            metrics=shared_metrics(), poll_seconds=poll_seconds)
+        keep_what_is_there()
 
     async def infer(self, name: str, inputs: Mapping[str, Any], version: str = "",
                     outputs: Optional[Sequence[str]] = None, seconds: Optional[float] = None
@@ -74,6 +75,5 @@ def deployment(models: Union[str, os.PathLike[str]], *, num_replicas: int = 1,
                        {"num_cpus": max(settings.threads, 1) * settings.instances})
     # A replica refuses by itself what its queue has no room for.
     options.setdefault("max_ongoing_requests", limits.queue + 2 * max(settings.batch_sizes))
-    made = serve.deployment(serve.ingress(_application)(Replica), name="quern",
-                            num_replicas=num_replicas, **options)
-    return made.bind(os.path.abspath(os.fspath(models)), settings, limits, poll_seconds)
+    made = serve.deployment(name="quern", num_replicas=num_replicas, **options)
+    return made(serve.ingress(_application)(Replica)).bind(os.path.abspath(os.fspath(models)), settings, limits, poll_seconds)
