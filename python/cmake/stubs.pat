@@ -8,7 +8,7 @@ CompiledModel.__call__$:
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """An array, or a tuple (with gives_dict a dict by name) of several outputs."""
 
-(inputs|outputs)$:
+\.(inputs|outputs)$:
     @property
     def \1(self) -> tuple[Port, ...]: ...
 

@@ -1,4 +1,6 @@
 """Element types that NumPy has from the package ml_dtypes, and what comes by DLPack."""
+from typing import Any
+
 import numpy as np
 
 from .errors import InvalidInputError
@@ -40,7 +42,7 @@ def element_type_of(dtype):
     raise InvalidInputError(f"NumPy's type '{dtype}' is no element type of ONNX")
 
 
-def dtype_of(element_type):
+def dtype_of(element_type: Any) -> Any:
     """NumPy's type of a type, its name or ONNX's number; the integer that stores the bits where
     neither NumPy nor ml_dtypes has the type."""
     name = element_type

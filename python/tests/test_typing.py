@@ -15,6 +15,7 @@ import quern as ort
 
 model = quern.compile("model.onnx", dims={"N": 1, "M": [1, 2]}, cache=True)
 ports: tuple[quern.Port, ...] = model.inputs
+model.check_inputs({"x": np.zeros(3)})
 y = model(np.zeros(3))
 (z,) = model.run(["z"], {"x": y}, timeout=2.0)
 names: list[str] = [port.name for port in quern.load("model.onnx").inputs]
@@ -55,6 +56,14 @@ def test_mistakes_are_found(tmp_path):
     assert code == 1
     for line in (2, 3, 4):
         assert f"program.py:{line}: error" in text
+
+
+def test_serving_is_clean(tmp_path):
+    """Whichever of the packages that it serves by are here, and have types."""
+    missing = [f"--disable-error-code={code}" for code in ("import-not-found", "import-untyped")]
+    code, text = mypy(tmp_path, "mypy", "--strict", "--follow-imports=silent", "--no-warn-unused-ignores",
+                      *missing, "-p", "quern.serving")
+    assert code == 0, text
 
 
 def test_stubs_say_what_there_is(tmp_path):

@@ -20,7 +20,7 @@ from .limits import Limits
 try:
     import orjson
 except ImportError:
-    orjson = None
+    orjson = None  # type: ignore[assignment]
 
 Buffer = Union[bytes, bytearray, memoryview]
 
@@ -161,8 +161,8 @@ def from_numbers(name: str, datatype: Any, shape: Any, values: Any, limits: Limi
         array = np.empty(count, object)
         array[:] = [_text(value) for value in flat] if bytes in kinds else flat
         return array.reshape(shape)
-    wanted = {"b": {bool}, "i": {int}, "u": {int}}.get(dtype.kind, {int, float})
-    _want(kinds <= wanted, f"input '{name:.128}': its data are not all of {datatype}")
+    wanted: dict[str, set[type]] = {"b": {bool}, "i": {int}, "u": {int}}
+    _want(kinds <= wanted.get(dtype.kind, {int, float}), f"input '{name:.128}': its data are not all of {datatype}")
     try:
         with np.errstate(over="ignore"):
             return np.array(flat, dtype).reshape(shape)
@@ -235,7 +235,7 @@ def _want(holds: bool, message: str) -> None:
 def bytes_of(array: Any) -> Buffer:
     """As the protocol has tensors behind the JSON, and in raw_output_contents."""
     if array.dtype != object:
-        return memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+        return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
     pieces = []
     for value in array.reshape(-1):
         text = value.encode("utf-8", "surrogateescape") if isinstance(value, str) else bytes(value)

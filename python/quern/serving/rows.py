@@ -33,10 +33,11 @@ def row_shapes(ports: Sequence[Any], dims: Mapping[str, int]) -> Optional[list[t
     """The shapes of a row of each input, without the first dimension; None when they are not known."""
     shapes = []
     for port in ports:
-        sizes = [dims.get(size, size) if isinstance(size, str) else size for size in port.shape[1:]]
-        if not all(isinstance(size, int) for size in sizes):
+        sizes = [dims.get(size) if isinstance(size, str) else size for size in port.shape[1:]]
+        known = tuple(size for size in sizes if isinstance(size, int))
+        if len(known) < len(sizes):
             return None
-        shapes.append(tuple(sizes))
+        shapes.append(known)
     return shapes
 
 
