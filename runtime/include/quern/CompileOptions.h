@@ -123,11 +123,13 @@ template <typename Visit> void visitCompileOptions(Visit &&visit) {
                    "with a scale for each column, or int4 with one for each 32 along it",
                    OptionUse::Everywhere},
         &Options::weights);
-  visit(OptionText{"winograd", "--winograd", "",
-                   "Whether convolutions of 3 x 3 in float32 go by Winograd's algorithm, whose "
-                   "rounding errors are larger: auto (default), where it is faster, or off",
-                   OptionUse::Everywhere},
-        &Options::winograd);
+  visit(
+      OptionText{
+          "winograd", "--winograd", "",
+          "Whether convolutions by small filters in float32 go by Winograd's algorithm, whose "
+          "rounding errors are larger: auto (default), where it is faster, or off",
+          OptionUse::Everywhere},
+      &Options::winograd);
   visit(OptionText{"tune_seconds", "--tune", "SECONDS",
                    "Computes ops in the ways that measured best on this machine, as quern tune "
                    "leaves them in the cache folder, and measures what is not known for at most "
