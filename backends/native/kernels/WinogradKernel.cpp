@@ -51,9 +51,9 @@ private:
   void transformTile(Value index, Value row, Value count);
   /// The pixels that a part of each axis meets in the block of the image at `plane`: zeros outside.
   Values loadInputs(Value plane, const Place &at, WinogradFilter rows, WinogradFilter columns);
-  /// Of points along an axis those that share a weight: whether one is, and how many there are.
+  /// Of a weight along an axis: whether several points share it, and how many points it has.
   struct Sharing {
-    /// Null where all are alike, `points` of them with each weight.
+    /// Null where all weights are alike; then `areAll` says it.
     Value isShared;
     Value points;
     bool areAll = false;

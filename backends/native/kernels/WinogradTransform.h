@@ -61,7 +61,7 @@ struct WinogradTile {
   int64_t weights() const { return rows.weights() * columns.weights(); }
   /// Whether there is code for it, which multiplies less than direct sums.
   bool pays() const;
-  /// "4", "2_s2": the results on a side, and the strides.
+  /// "4", "2_1x3_s2": the results on a side, a filter other than 3 x 3, strides other than 1.
   std::string label() const;
 };
 

@@ -67,8 +67,8 @@ static std::optional<Reason> refuseWinograd(const ConvProblem &p) {
     isPlane &= w.kernel[a] == 1 || w.dilation[a] == 1;
   if (!isPlane || p.isWithinBlocks() || !hasWinogradTiles(imageOf(p)))
     return Reason{ReasonCode::Attributes, "Winograd's algorithm is for small filters of whole "
-                                          "blocks, with strides of 1 or 2"};
-  constexpr int64_t kMostChannels = 2048; // 4 MB of transformed inputs in each worker
+                                          "blocks of channels, with strides of 1 or 2"};
+  constexpr int64_t kMostChannels = 2048; // 4 to 14 MB of transformed inputs in each worker
   if (p.channels > kMostChannels)
     return Reason{ReasonCode::Shape, "there are too many channels for the caches"};
   return std::nullopt;
