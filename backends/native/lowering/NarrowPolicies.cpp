@@ -5,6 +5,7 @@
 #include "backends/native/kernels/TiledDotKernel.h"
 #include "backends/native/lowering/ConvWays.h"
 #include "backends/native/lowering/Way.h"
+#include "backends/native/target/CpuRates.h"
 #include "ir/AttentionOps.h"
 #include "ir/Constants.h"
 #include "ir/RecurrentOps.h"
