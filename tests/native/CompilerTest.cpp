@@ -196,8 +196,8 @@ TEST(CompilerTest, SequencesFlowThroughStages) {
 TEST(CompilerTest, TextOfEachPhase) {
   Graph graph;
   GraphValue x = graph.input("1x16x8x8xf32");
-  GraphValue conv = graph.op("nn.conv", {x, graph.weight("16x16x5x5xf32"), graph.none()},
-                             convAttributes("1, 1", "2, 2, 2, 2", 1));
+  GraphValue conv = graph.op("nn.conv", {x, graph.weight("16x16x1x1xf32"), graph.none()},
+                             convAttributes("1, 1", "0, 0, 0, 0", 1));
   graph.output(graph.op("nn.relu", {graph.op("nn.relu", {conv})}));
 
   std::string imported = textOf(graph, Phase::Imported);
