@@ -45,7 +45,8 @@ struct DotTile {
   /// Elements may be left over at the end of k that fill no group; B has zeros there.
   bool partialGroup = false;
   /// After the trips of the first level comes one more, whose last level has but so many steps: a
-  /// block of channels that is not full, of which B has zeros for the rest. 0: there is none.
+  /// block of channels that is not full. Between rounds of that level B has the rest of a block,
+  /// which is left out. 0: there is none.
   int64_t lastSteps = 0;
   /// Each step asks for so many cache lines of what of B is read later, DotOperands::ahead.
   int64_t linesAhead = 0;
