@@ -312,15 +312,15 @@ TEST_P(WinogradTest, ErrorsOfDrawnCasesAreBound) {
 // Blocks are taken for its sake, though nearly half of them is padding.
 TEST(WinogradLayoutTest, MorePaddingWhereItIsFaster) {
   auto blocks = [](const NativeLayouts &layouts, const std::string &image, int64_t inputs,
-                   int64_t outputs, int64_t stride = 1) {
+                   int64_t outputs, int64_t stride = 1, int64_t groups = 1) {
     Graph graph;
-    graph.output(
-        graph.op("nn.conv",
-                 {graph.input(fmt::format("1x{}x{}xf32", inputs, image)),
-                  graph.weight(fmt::format("{}x{}x3x3xf32", outputs, inputs)), graph.none()},
-                 fmt::format("strides = array<i64: {0}, {0}>, dilations = array<i64: 1, 1>, pads = "
-                             "array<i64: 1, 1, 1, 1>, group = 1",
-                             stride)));
+    graph.output(graph.op(
+        "nn.conv",
+        {graph.input(fmt::format("1x{}x{}xf32", inputs, image)),
+         graph.weight(fmt::format("{}x{}x3x3xf32", outputs, inputs / groups)), graph.none()},
+        fmt::format("strides = array<i64: {0}, {0}>, dilations = array<i64: 1, 1>, pads = "
+                    "array<i64: 1, 1, 1, 1>, group = {1}",
+                    stride, groups)));
     mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
     auto module = graph.parse(context);
     std::string found;
@@ -339,6 +339,7 @@ TEST(WinogradLayoutTest, MorePaddingWhereItIsFaster) {
   EXPECT_EQ(blocks(layouts, "56x56", 18, 18, 2), plain);
   EXPECT_EQ(blocks(layouts, "?x56", 18, 18), plain) << "of unknown sizes nobody can tell";
   EXPECT_EQ(blocks(layouts, "112x112", 8, 8), plain) << "padding has to be moved, too";
+  EXPECT_EQ(blocks(layouts, "56x56", 12, 12, 1, 12), plain) << "each channel by itself";
   NativeLayouts direct(resolveTarget("znver4").take(), /*hasWinograd=*/false);
   EXPECT_EQ(blocks(direct, "56x56", 18, 18), plain);
 }

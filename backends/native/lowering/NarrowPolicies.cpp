@@ -93,9 +93,10 @@ static std::optional<WinogradImage> winogradImageOf(nn::ConvOp conv, int64_t blo
   // A line is an image of one row.
   std::optional<WinogradImage::Axis> columns = axisOf(spatial - 1),
                                      rows = spatial > 1 ? axisOf(0) : WinogradImage::Axis{1, 1, 1};
-  if (!rows || !columns)
-    return std::nullopt;
   ConvFacts facts = factsOf(conv);
+  // Single channels and small groups have a way of their own.
+  if (!rows || !columns || isWithinBlocks(facts.groups, facts.inputs, facts.outputs, block))
+    return std::nullopt;
   WinogradImage image{facts.inputs, facts.outputs, facts.groups, block, *rows, *columns};
   return hasWinogradTiles(image) ? std::optional(image) : std::nullopt;
 }
