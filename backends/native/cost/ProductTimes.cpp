@@ -108,9 +108,8 @@ static double cyclesOfTransform(const WinogradTile &tile, const CpuRates &rates)
   auto operations = [](WinogradFilter filter) {
     if (filter.isShared())
       return 0.0;
-    if (filter.results == 2)
-      return filter.taps == 3 ? 4.0 : 3.0;
-    return filter.taps == 3 ? 12.0 : 10.0;
+    auto pairs = double(filter.pairs()), edges = filter.hasZero() ? 2.0 : 1.0;
+    return 2 * pairs * pairs + edges * pairs;
   };
   double sum = ofVector * double(tile.points());
   for (const WinogradFilter &rows : tile.rows.parts())

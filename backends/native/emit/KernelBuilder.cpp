@@ -170,9 +170,10 @@ Value KernelBuilder::stackSpace(DType dtype, int64_t elements) {
   OpBuilder::InsertionGuard guard(ops);
   ops.setInsertionPointToStart(entry);
   constexpr unsigned kAlignment = 64;
-  return ops.create<LLVM::AllocaOp>(location, LLVM::LLVMPointerType::get(context.get()),
-                                    memoryType(context.get(), dtype, 0), index(elements),
-                                    kAlignment);
+  // As one array: LLVM keeps nothing in registers of what has a count.
+  Type array = LLVM::LLVMArrayType::get(memoryType(context.get(), dtype, 0), elements);
+  return ops.create<LLVM::AllocaOp>(location, LLVM::LLVMPointerType::get(context.get()), array,
+                                    index(1), kAlignment);
 }
 
 Value KernelBuilder::mask(Value active, int64_t lanes) {

@@ -1,7 +1,7 @@
 //===- WinogradKernel.cpp - small filters by Winograd's algorithm ---------===//
 #include "backends/native/kernels/WinogradKernel.h"
 
-#include "backends/native/emit/Prefetch.h"
+#include "backends/native/kernels/WinogradTiles.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
@@ -23,12 +23,9 @@ constexpr DType kType = DType::Float32;
 class WinogradEmitter {
 public:
   WinogradEmitter(KernelBuilder &kb, const WinogradSpec &spec)
-      : kb(kb), spec(spec), tile(spec.tile), lanes(spec.product.lanes) {}
+      : kb(kb), spec(spec), tile(spec.tile), lanes(spec.product.lanes), tiles(kb, spec) {}
 
   void emit() {
-    zeros = kb.stackSpace(kType, lanes);
-    kb.store(kb.floatConstant(kType, lanes, 0), zeros, kType, lanes);
-    results = kb.stackSpace(kType, tile.results() * lanes);
     sums = kb.advance(kb.scratch(), kb.mul(dim(&WinogradDims::inputPoint), tile.points()), kType);
     kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](Value task) { emitTask(task); });
   }
@@ -36,21 +33,10 @@ public:
 private:
   using Values = KernelBuilder::Values;
 
-  /// A tile of an image: its first result.
-  struct Place {
-    Value image, y, x;
-  };
-
   Value dim(int64_t WinogradDims::*member) { return kb.dim(member); }
   /// Of the channels that are summed up.
   Value fullBlocks() { return kb.div(dim(&WinogradDims::depth), kb.index(lanes)); }
-  Place placeOf(Value index);
   void emitTask(Value task);
-  /// All channels of tile `row` of a task with `count` of them, which is tile `index` of all
-  /// images.
-  void transformTile(Value index, Value row, Value count);
-  /// The pixels that a part of each axis meets in the block of the image at `plane`: zeros outside.
-  Values loadInputs(Value plane, const Place &at, WinogradFilter rows, WinogradFilter columns);
   /// Of a weight along an axis: whether several points share it, and how many points it has.
   struct Sharing {
     /// Null where all weights are alike; then `areAll` says it.
@@ -72,49 +58,16 @@ private:
   /// `blockStride` is that of A, `ahead`: see DotOperands.
   void multiplyRows(int64_t rows, Value a, Value b, Value c, Value blockStride, Value ahead,
                     Value aheadStride);
-  void finishTile(Value index, Value row, Value count, Value panel);
-  /// `from`: where in the sums of a point the vector is.
-  void finishVector(const Place &at, Value from, Value count, Value block);
 
   KernelBuilder &kb;
   const WinogradSpec &spec;
   const WinogradTile &tile;
   int64_t lanes;
-  /// A vector of zeros; the results of a tile; the sums of a panel.
-  Value zeros, results, sums;
+  WinogradTiles tiles;
+  /// Of a panel.
+  Value sums;
 };
 } // namespace
-
-namespace {
-/// Where the products of a point are: rows of the matrix of all points that share its weight, which
-/// follows the `before` points of others.
-struct PointPlace {
-  int64_t before = 0;
-  /// How many points share it, and which of them this one is.
-  int64_t sharing = 1, number = 0;
-
-  PointPlace(const WinogradTile &tile, int64_t row, int64_t column) {
-    auto weightOf = [](const WinogradAxis &axis, int64_t point) {
-      return std::min(point, axis.ownPoints());
-    };
-    auto sharingOf = [](const WinogradAxis &axis, int64_t point) {
-      return point < axis.ownPoints() ? int64_t{1} : axis.sharedPoints();
-    };
-    int64_t ofRow = sharingOf(tile.rows, row), ofColumn = sharingOf(tile.columns, column);
-    int64_t rowWeight = weightOf(tile.rows, row), columnWeight = weightOf(tile.columns, column);
-    before = rowWeight * tile.columns.points() + ofRow * columnWeight;
-    sharing = ofRow * ofColumn;
-    number = (row - rowWeight) * ofColumn + column - columnWeight;
-  }
-};
-} // namespace
-
-WinogradEmitter::Place WinogradEmitter::placeOf(Value index) {
-  Value inImage = kb.rem(index, dim(&WinogradDims::tilesPerImage));
-  return {kb.div(index, dim(&WinogradDims::tilesPerImage)),
-          kb.mul(kb.div(inImage, dim(&WinogradDims::tilesPerLine)), tile.rows.results),
-          kb.mul(kb.rem(inImage, dim(&WinogradDims::tilesPerLine)), tile.columns.results)};
-}
 
 void WinogradEmitter::emitTask(Value task) {
   Value part = kb.rem(task, dim(&WinogradDims::panelParts));
@@ -124,83 +77,15 @@ void WinogradEmitter::emitTask(Value task) {
   Value isLast = kb.lessThan(rest, dim(&WinogradDims::tilesPerTask));
   Value count = kb.minSigned(rest, dim(&WinogradDims::tilesPerTask));
   kb.forLoop(kb.index(0), count, 1,
-             [&](Value row) { transformTile(kb.add(first, row), row, count); });
+             [&](Value number) { tiles.transform({kb.add(first, number), number, count}); });
   Value from = kb.mul(part, dim(&WinogradDims::panelsPerPart));
   Value to =
       kb.minSigned(kb.add(from, dim(&WinogradDims::panelsPerPart)), dim(&WinogradDims::panels));
   kb.forLoop(from, to, 1, [&](Value panel) {
     multiply(panel, count, isLast);
-    kb.forLoop(kb.index(0), count, 1,
-               [&](Value row) { finishTile(kb.add(first, row), row, count, panel); });
-  });
-}
-
-WinogradEmitter::Values WinogradEmitter::loadInputs(Value plane, const Place &at,
-                                                    WinogradFilter rows, WinogradFilter columns) {
-  OpBuilder &ops = kb.builder();
-  // Row and column numbers below zero are large ones without a sign.
-  auto isWithin = [&](Value number, Value size) -> Value {
-    return ops.create<arith::CmpIOp>(kb.loc(), arith::CmpIPredicate::ult, number, size);
-  };
-  Values offsets, areColumns;
-  Value left = kb.sub(kb.mul(at.x, tile.columns.stride), dim(&WinogradDims::padLeft));
-  for (int64_t j = 0; j < columns.points(); ++j) {
-    Value x = kb.add(left, columns.firstTap + j * tile.columns.stride);
-    offsets.push_back(kb.mul(x, lanes));
-    areColumns.push_back(isWithin(x, dim(&WinogradDims::width)));
-  }
-  // The next tile of the line begins `nextTile` pixels further on, and has so many of these, too.
-  int64_t nextTile = tile.columns.results * tile.columns.stride;
-  int64_t ownPixels = tile.columns.taps - tile.columns.stride;
-  Values inputs;
-  Value top = kb.sub(kb.mul(at.y, tile.rows.stride), dim(&WinogradDims::padTop));
-  for (int64_t i = 0; i < rows.points(); ++i) {
-    Value y = kb.add(top, rows.firstTap + i * tile.rows.stride);
-    Value isRow = isWithin(y, dim(&WinogradDims::height));
-    Value line = kb.mul(kb.mul(y, dim(&WinogradDims::width)), lanes);
-    for (int64_t j = 0; j < columns.points(); ++j) {
-      Value isPixel = ops.create<arith::AndIOp>(kb.loc(), isRow, areColumns[j]);
-      Value pixel = kb.advance(plane, kb.add(line, offsets[j]), kType);
-      Value from = ops.create<arith::SelectOp>(kb.loc(), isPixel, pixel, zeros);
-      inputs.push_back(kb.load(from, kType, lanes));
-      if (columns.firstTap + j * tile.columns.stride >= ownPixels)
-        prefetch(kb, kb.advance(pixel, nextTile * lanes, kType), CacheLevel::Second);
-    }
-  }
-  return inputs;
-}
-
-void WinogradEmitter::transformTile(Value index, Value row, Value count) {
-  Place at = placeOf(index);
-  Value pixels = kb.mul(dim(&WinogradDims::height), dim(&WinogradDims::width));
-  Value blocks = dim(&WinogradDims::inputBlocks);
-  // The points of each part follow those of the parts before.
-  auto transformParts = [&](Value plane, Value block, WinogradFilter rows, int64_t firstRow,
-                            WinogradFilter columns, int64_t firstColumn) {
-    Values inputs = loadInputs(plane, at, rows, columns);
-    Value blockStart = kb.mul(block, dim(&WinogradDims::blockStride));
-    for (auto [i, vector] : llvm::enumerate(transformInputs(kb, rows, columns, inputs, lanes))) {
-      auto point = static_cast<int64_t>(i);
-      PointPlace place(tile, firstRow + point / columns.points(),
-                       firstColumn + point % columns.points());
-      Value inBlock = kb.mul(kb.add(kb.mul(count, place.number), row), lanes);
-      Value to = kb.add(kb.mul(dim(&WinogradDims::inputPoint), place.before),
-                        kb.add(kb.mul(blockStart, place.sharing), inBlock));
-      kb.store(vector, kb.advance(kb.scratch(), to, kType), kType, lanes);
-    }
-  };
-  kb.forLoop(kb.index(0), blocks, 1, [&](Value block) {
-    Value plane = kb.mul(kb.add(kb.mul(at.image, blocks), block), kb.mul(pixels, lanes));
-    int64_t firstRow = 0;
-    for (const WinogradFilter &rows : tile.rows.parts()) {
-      int64_t firstColumn = 0;
-      for (const WinogradFilter &columns : tile.columns.parts()) {
-        transformParts(kb.advance(kb.buffer(0), plane, kType), block, rows, firstRow, columns,
-                       firstColumn);
-        firstColumn += columns.points();
-      }
-      firstRow += rows.points();
-    }
+    kb.forLoop(kb.index(0), count, 1, [&](Value number) {
+      tiles.finish({kb.add(first, number), number, count}, sums, panel);
+    });
   });
 }
 
@@ -295,47 +180,6 @@ void WinogradEmitter::multiplyMatrix(const Matrix &of, Value firstBlock, Value c
     firstRow = kb.add(firstRow, kb.mul(tiles, height));
     firstTile = kb.add(firstTile, tiles);
   }
-}
-
-void WinogradEmitter::finishTile(Value index, Value row, Value count, Value panel) {
-  Place at = placeOf(index);
-  kb.forLoop(kb.index(0), kb.index(spec.product.vectors), 1, [&](Value vector) {
-    Value from = kb.add(kb.mul(row, spec.product.columns()), kb.mul(vector, lanes));
-    finishVector(at, from, count, kb.add(kb.mul(panel, spec.product.vectors), vector));
-  });
-}
-
-void WinogradEmitter::finishVector(const Place &at, Value from, Value count, Value block) {
-  Values products;
-  for (int64_t i = 0; i < tile.rows.points(); ++i)
-    for (int64_t j = 0; j < tile.columns.points(); ++j) {
-      PointPlace place(tile, i, j);
-      Value rows = kb.mul(count, place.number * spec.product.columns());
-      Value start = kb.add(kb.mul(dim(&WinogradDims::sumPoint), place.before), kb.add(rows, from));
-      products.push_back(kb.load(kb.advance(sums, start, kType), kType, lanes));
-    }
-  Value channel = kb.mul(block, lanes);
-  Value bias =
-      spec.hasBias ? kb.load(kb.advance(kb.buffer(3), channel, kType), kType, lanes) : Value();
-  for (auto [i, result] : llvm::enumerate(transformSums(kb, tile, products, lanes))) {
-    Value sum = bias ? kb.builder().create<arith::AddFOp>(kb.loc(), result, bias) : result;
-    kb.store(sum, kb.advance(results, static_cast<int64_t>(i) * lanes, kType), kType, lanes);
-  }
-  // By way of memory, so that the epilogue's code is there once; tiles reach over the edges.
-  Values operands = epilogueBuffers(kb, spec.epilogue, spec.hasBias ? 4 : 3);
-  Value height = dim(&WinogradDims::outputHeight), width = dim(&WinogradDims::outputWidth);
-  Value plane = kb.mul(kb.add(kb.mul(at.image, dim(&WinogradDims::outputBlocks)), block), height);
-  Value lines = kb.minSigned(kb.index(tile.rows.results), kb.sub(height, at.y));
-  Value pixels = kb.minSigned(kb.index(tile.columns.results), kb.sub(width, at.x));
-  kb.forLoop(kb.index(0), lines, 1, [&](Value i) {
-    Value line = kb.add(kb.mul(kb.add(plane, kb.add(at.y, i)), width), at.x);
-    kb.forLoop(kb.index(0), pixels, 1, [&](Value j) {
-      Value place = kb.mul(kb.add(kb.mul(i, tile.columns.results), j), lanes);
-      Value result = kb.load(kb.advance(results, place, kType), kType, lanes);
-      emitEpilogue(kb, spec.epilogue, result, operands,
-                   {kb.mul(kb.add(line, j), lanes), {}, channel}, lanes, kb.buffer(2));
-    });
-  });
 }
 
 void WinogradSpec::emit(KernelBuilder &kb) const { WinogradEmitter(kb, *this).emit(); }

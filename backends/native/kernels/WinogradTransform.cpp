@@ -19,15 +19,40 @@ using namespace quern;
 using namespace quern::native;
 
 namespace {
-/// The points of F(4, r) are 0, +-near, +-far and infinity; those of F(2, r) 0, +-1 and infinity.
-/// F(m, 2) is F(m, 3) with a first weight of 0, so without point 0, whose product that is.
-struct Points {
-  double near, far, near2 = near * near, far2 = far * far;
-};
-
-constexpr Points pointsOf(WinogradFilter filter) {
-  return filter.taps == 3 ? Points{0.75, 1.5} : Points{0.5, 1.25};
+/// The positive numbers among the points.
+SmallVector<double, 3> pairsOf(WinogradFilter filter) {
+  switch (filter.points()) {
+  case 3:
+  case 4:
+    return {1};
+  case 5:
+    return {0.5, 1.25};
+  case 6:
+    return {0.75, 1.5};
+  case 7:
+    return {0.25, 1, 1.75};
+  default:
+    assert(filter.points() == 8);
+    return {0.5, 1, 1.75};
+  }
 }
+
+/// The coefficients of the product of x^2 - p^2 for all pairs but number `without`, from x^0 on in
+/// steps of x^2.
+SmallVector<double, 4> productOf(ArrayRef<double> pairs, size_t without) {
+  SmallVector<double, 4> product = {1};
+  for (auto [i, p] : llvm::enumerate(pairs)) {
+    if (i == without)
+      continue;
+    product.insert(product.begin(), 0);
+    for (size_t j = 0; j + 1 < product.size(); ++j)
+      product[j] -= p * p * product[j + 1];
+  }
+  return product;
+}
+
+/// Of all pairs.
+SmallVector<double, 4> productOf(ArrayRef<double> pairs) { return productOf(pairs, pairs.size()); }
 
 /// One-dimensional transforms of vectors.
 class Transform {
@@ -36,47 +61,46 @@ public:
 
   Transform(KernelBuilder &kb, int64_t lanes) : kb(kb), lanes(lanes) {}
 
+  /// For each point, the inputs times the polynomial that is zero at all other ones.
   Values ofInputs(WinogradFilter filter, ValueRange inputs) {
     if (filter.isShared())
       return Values(inputs);
-    bool hasZero = filter.taps == 3;
-    auto d = [&](int64_t i) { return inputs[hasZero ? i : i - 1]; };
+    SmallVector<double, 3> pairs = pairsOf(filter);
+    size_t afterZero = filter.hasZero() ? 1 : 0;
     Values points;
-    if (filter.results == 2) {
-      if (hasZero)
-        points.push_back(sub(d(0), d(2)));
-      points.append({add(d(1), d(2)), sub(d(2), d(1)), sub(d(1), d(3))});
-      return points;
+    if (filter.hasZero())
+      points.push_back(everySecond(inputs, productOf(pairs)));
+    for (auto [i, p] : llvm::enumerate(pairs)) {
+      SmallVector<double, 4> others = productOf(pairs, i);
+      Value odd = everySecond(inputs.drop_front(afterZero), others);
+      Value even = everySecond(inputs.drop_front(afterZero + 1), others);
+      points.append({madd(p, odd, even), madd(-p, odd, even)});
     }
-    Points p = pointsOf(filter);
-    Value even = madd(-p.far2, d(2), d(4)), odd = madd(-p.far2, d(1), d(3));
-    Value farEven = madd(-p.near2, d(2), d(4)), farOdd = madd(-p.near2, d(1), d(3));
-    auto edge = [&](int64_t i) {
-      return madd(p.near2 * p.far2, d(i), madd(-(p.near2 + p.far2), d(i + 2), d(i + 4)));
-    };
-    if (hasZero)
-      points.push_back(edge(0));
-    points.append({madd(p.near, odd, even), madd(-p.near, odd, even), madd(p.far, farOdd, farEven),
-                   madd(-p.far, farOdd, farEven), edge(1)});
+    points.push_back(everySecond(inputs.drop_front(afterZero), productOf(pairs)));
     return points;
   }
 
+  /// Result i is the sum of the points' products times the points to the power of i.
   Values ofSums(WinogradFilter filter, ValueRange sums) {
     if (filter.isShared())
       return Values(sums);
-    bool hasZero = filter.taps == 3;
-    auto s = [&](int64_t i) { return sums[hasZero ? i : i - 1]; };
-    auto withZero = [&](Value sum) { return hasZero ? add(s(0), sum) : sum; };
-    if (filter.results == 2) {
-      Value first = hasZero ? add(add(s(0), s(1)), s(2)) : add(s(1), s(2));
-      return {first, sub(sub(s(1), s(2)), s(3))};
+    SmallVector<double, 3> pairs = pairsOf(filter), powers(pairs.size(), 1);
+    Values even, odd;
+    for (size_t i = filter.hasZero() ? 1 : 0; i + 1 < sums.size(); i += 2) {
+      even.push_back(add(sums[i], sums[i + 1]));
+      odd.push_back(sub(sums[i], sums[i + 1]));
     }
-    Points p = pointsOf(filter);
-    Value even = add(s(1), s(2)), odd = sub(s(1), s(2));
-    Value farEven = add(s(3), s(4)), farOdd = sub(s(3), s(4));
-    return {add(withZero(even), farEven), madd(p.near, odd, times(p.far, farOdd)),
-            madd(p.near2, even, times(p.far2, farEven)),
-            madd(p.near2 * p.near, odd, madd(p.far2 * p.far, farOdd, s(5)))};
+    Values results;
+    for (int64_t i = 0; i < filter.results; ++i) {
+      Value result = i + 1 == filter.results ? sums.back() : Value();
+      for (size_t pair = pairs.size(); pair-- > 0;) {
+        Value some = i % 2 == 0 ? even[pair] : odd[pair];
+        result = result ? madd(powers[pair], some, result) : times(powers[pair], some);
+        powers[pair] *= pairs[pair];
+      }
+      results.push_back(i == 0 && filter.hasZero() ? add(sums.front(), result) : result);
+    }
+    return results;
   }
 
   /// The sums of all parts.
@@ -92,34 +116,28 @@ public:
     return results;
   }
 
-  /// All columns, of `width` of them, and then the rows of what they give.
-  template <typename Column, typename Row>
-  static Values ofBoth(ValueRange vectors, int64_t width, Column ofColumn, Row ofRow) {
-    SmallVector<Values> columns;
-    for (int64_t j = 0; j < width; ++j) {
-      Values column;
-      for (size_t i = j; i < vectors.size(); i += width)
-        column.push_back(vectors[i]);
-      columns.push_back(ofColumn(column));
-    }
-    Values all;
-    for (size_t i = 0; i < columns.front().size(); ++i) {
-      Values row;
-      for (const Values &column : columns)
-        row.push_back(column[i]);
-      all.append(ofRow(row));
-    }
-    return all;
-  }
-
 private:
   Value add(Value a, Value b) { return kb.builder().create<arith::AddFOp>(kb.loc(), a, b); }
   Value sub(Value a, Value b) { return kb.builder().create<arith::SubFOp>(kb.loc(), a, b); }
   Value constant(double value) { return kb.floatConstant(DType::Float32, lanes, value); }
   Value times(double factor, Value a) {
+    if (factor == 1)
+      return a;
     return kb.builder().create<arith::MulFOp>(kb.loc(), constant(factor), a);
   }
-  Value madd(double factor, Value a, Value b) { return kb.multiplyAdd(constant(factor), a, b); }
+  Value madd(double factor, Value a, Value b) {
+    if (factor == 1)
+      return add(b, a);
+    return factor == -1 ? sub(b, a) : kb.multiplyAdd(constant(factor), a, b);
+  }
+  /// The first of the vectors times the first factor, the third times the second and so on; the
+  /// last factor is 1.
+  Value everySecond(ValueRange vectors, ArrayRef<double> factors) {
+    Value sum = vectors[2 * (factors.size() - 1)];
+    for (size_t i = factors.size() - 1; i-- > 0;)
+      sum = madd(factors[i], vectors[2 * i], sum);
+    return sum;
+  }
 
   KernelBuilder &kb;
   int64_t lanes;
@@ -130,13 +148,30 @@ private:
 // Tiles
 //===----------------------------------------------------------------------===//
 
+/// Of a filter with so many results: more err by more than is allowed.
+static int64_t mostTaps(int64_t results) {
+  switch (results) {
+  case 2:
+    return 7;
+  case 3:
+    return 5;
+  default:
+    return 3;
+  }
+}
+
 SmallVector<WinogradFilter, 4> WinogradAxis::parts() const {
-  constexpr int64_t kMost = 3;
+  const int64_t most = mostTaps(results);
   SmallVector<WinogradFilter, 4> parts;
   for (int64_t phase = 0; phase < std::min(taps, stride); ++phase)
-    for (int64_t tap = phase; tap < taps; tap += kMost * stride)
-      parts.push_back({results, std::min(kMost, ceilDiv(taps - tap, stride)), tap});
+    for (int64_t tap = phase; tap < taps; tap += most * stride)
+      parts.push_back({results, std::min(most, ceilDiv(taps - tap, stride)), tap});
   llvm::stable_sort(parts, [](const auto &a, const auto &b) { return a.taps > b.taps; });
+  int64_t firstPoint = 0;
+  for (WinogradFilter &part : parts) {
+    part.firstPoint = firstPoint;
+    firstPoint += part.points();
+  }
   return parts;
 }
 
@@ -155,7 +190,8 @@ int64_t WinogradAxis::sharedPoints() const {
 }
 
 bool WinogradTile::pays() const {
-  // Those of 5 x 5 weights. Of more, inputs and sums of a few tiles fill the second cache.
+  // Those of 5 x 5 weights with a stride. Of more, inputs and sums of a few tiles fill the second
+  // cache.
   constexpr int64_t kMostPoints = 121;
   for (const WinogradAxis &axis : {rows, columns})
     if (llvm::count_if(axis.parts(), [](const auto &part) { return part.isShared(); }) > 1)
@@ -174,21 +210,14 @@ std::string WinogradTile::label() const {
   return label;
 }
 
-KernelBuilder::Values native::transformInputs(KernelBuilder &kb, WinogradFilter rows,
-                                              WinogradFilter columns, ValueRange inputs,
-                                              int64_t lanes) {
-  Transform transform(kb, lanes);
-  return Transform::ofBoth(
-      inputs, columns.points(), [&](ValueRange d) { return transform.ofInputs(rows, d); },
-      [&](ValueRange d) { return transform.ofInputs(columns, d); });
+KernelBuilder::Values native::transformInputs(KernelBuilder &kb, const WinogradFilter &part,
+                                              ValueRange inputs, int64_t lanes) {
+  return Transform(kb, lanes).ofInputs(part, inputs);
 }
 
-KernelBuilder::Values native::transformSums(KernelBuilder &kb, const WinogradTile &tile,
+KernelBuilder::Values native::transformSums(KernelBuilder &kb, const WinogradAxis &axis,
                                             ValueRange sums, int64_t lanes) {
-  Transform transform(kb, lanes);
-  return Transform::ofBoth(
-      sums, tile.columns.points(), [&](ValueRange s) { return transform.ofSums(tile.rows, s); },
-      [&](ValueRange s) { return transform.ofSums(tile.columns, s); });
+  return Transform(kb, lanes).ofSums(axis, sums);
 }
 
 //===----------------------------------------------------------------------===//
@@ -201,29 +230,33 @@ using FilterRow = std::array<double, kMaxTaps>;
 using FilterTransform = SmallVector<FilterRow, kMaxWeights>;
 } // namespace
 
-/// What the weights of a filter are multiplied by for each point; once where all points share one.
+/// What the weights of a filter are multiplied by for each point, its powers over the product of
+/// its distances from all others; once where all points share one.
 static FilterTransform filterTransform(WinogradFilter filter) {
   if (filter.isShared())
-    return {{1, 0, 0}};
+    return {{1}};
+  SmallVector<double, 3> pairs = pairsOf(filter);
   FilterTransform rows;
-  if (filter.results == 2) {
-    rows = {{1, 0, 0}, {0.5, 0.5, 0.5}, {0.5, -0.5, 0.5}, {0, 0, 1}};
-  } else {
-    assert(filter.results == 4);
-    Points p = pointsOf(filter);
-    double near = 2 * p.near2 * (p.near2 - p.far2), far = 2 * p.far2 * (p.far2 - p.near2);
-    rows = {{1 / (p.near2 * p.far2), 0, 0},
-            {1 / near, p.near / near, p.near2 / near},
-            {1 / near, -p.near / near, p.near2 / near},
-            {1 / far, p.far / far, p.far2 / far},
-            {1 / far, -p.far / far, p.far2 / far},
-            {0, 0, 1}};
+  auto addPoint = [&](double point, double distances) {
+    FilterRow row{};
+    double power = 1 / distances;
+    for (int64_t i = 0; i < filter.taps; ++i, power *= point)
+      row[i] = power;
+    rows.push_back(row);
+  };
+  if (filter.hasZero())
+    addPoint(0, productOf(pairs).front());
+  for (auto [i, p] : llvm::enumerate(pairs)) {
+    double distances = filter.hasZero() ? p : 1;
+    for (auto [j, other] : llvm::enumerate(pairs))
+      distances *= i == j ? 2 * p : p * p - other * other;
+    addPoint(p, distances);
+    addPoint(-p, filter.hasZero() ? distances : -distances);
   }
-  if (filter.taps == 3)
-    return rows;
-  rows.erase(rows.begin());
-  for (FilterRow &row : rows)
-    row = {row[1], row[2], 0};
+  // Infinity, which only the last weight meets.
+  FilterRow last{};
+  last[filter.taps - 1] = 1;
+  rows.push_back(last);
   return rows;
 }
 

@@ -93,7 +93,7 @@ std::optional<Reason> refuseBlocked(const ConvProblem &p);
 std::optional<StepBuffer> packedConvBias(const ConvProblem &p, int64_t columns);
 // LowerDepthwise.cpp: each channel by itself, or a few.
 extern const ConvWay kDepthwiseConv;
-// LowerWinogradConv.cpp: in tiles of 2 x 2 or 4 x 4 results.
+// LowerWinogradConv.cpp: in tiles of 2 results along an axis, or of 4, with 4 or 5 weights 3.
 extern const ConvWay kWinograd2Conv, kWinograd4Conv;
 /// An image on channel blocks, as Winograd's algorithm sees it.
 struct WinogradImage {

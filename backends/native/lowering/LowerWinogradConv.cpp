@@ -36,23 +36,37 @@ static int64_t resultsOfShared(int64_t size, int64_t most) {
   return best;
 }
 
-/// Of so many results along each axis.
+/// Of so many results along each axis, or fewer.
 static WinogradTile tileOf(const WinogradImage &image, int64_t results) {
+  auto resultsOf = [&](const WinogradImage::Axis &a) {
+    if (a.taps == 1)
+      return resultsOfShared(a.size, results);
+    // 4 or 5 weights are a single filter then, of fewer points for each result than two.
+    constexpr int64_t kOfSingle = 3;
+    return a.stride == 1 && (a.taps == 4 || a.taps == 5) ? std::min(results, kOfSingle) : results;
+  };
   auto axis = [&](const WinogradImage::Axis &a) -> WinogradAxis {
-    return {a.taps == 1 ? resultsOfShared(a.size, results) : results, a.taps, a.stride};
+    return {resultsOf(a), a.taps, a.stride};
   };
   return {axis(image.rows), axis(image.columns)};
 }
 
-bool native::hasWinogradTiles(const WinogradImage &image) {
-  constexpr int64_t kMostStride = 2, kMostTaps = 7, kMostResults = 4;
+/// The results of the two ways.
+static constexpr int64_t kResults[] = {2, 4};
+
+static bool hasTile(const WinogradImage &image, int64_t results) {
+  constexpr int64_t kMostStride = 2, kMostTaps = 7;
   for (const WinogradImage::Axis &axis : {image.rows, image.columns})
     if (axis.stride > kMostStride || axis.taps > kMostTaps)
       return false;
-  return tileOf(image, kMostResults).pays();
+  return tileOf(image, results).pays();
 }
 
-static std::optional<Reason> refuseWinograd(const ConvProblem &p) {
+bool native::hasWinogradTiles(const WinogradImage &image) {
+  return llvm::any_of(kResults, [&](int64_t results) { return hasTile(image, results); });
+}
+
+static std::optional<Reason> refuseWinograd(const ConvProblem &p, int64_t results) {
   if (std::optional<Reason> reason = refuseBlocked(p))
     return reason;
   if (p.context.winograd == WinogradUse::Off)
@@ -65,7 +79,7 @@ static std::optional<Reason> refuseWinograd(const ConvProblem &p) {
   bool isPlane = w.input[0] == 1 && w.kernel[0] == 1 && w.padBegin[0] == 0 && p.padEnd[0] == 0;
   for (int a : {1, 2})
     isPlane &= w.kernel[a] == 1 || w.dilation[a] == 1;
-  if (!isPlane || p.isWithinBlocks() || !hasWinogradTiles(imageOf(p)))
+  if (!isPlane || p.isWithinBlocks() || !hasTile(imageOf(p), results))
     return Reason{ReasonCode::Attributes, "Winograd's algorithm is for small filters of whole "
                                           "blocks of channels, with strides of 1 or 2"};
   constexpr int64_t kMostChannels = 2048; // 4 to 14 MB of transformed inputs in each worker
@@ -238,7 +252,9 @@ static double growthOf(const WinogradTile &tile) {
 
 double native::costOfWinograd(const WinogradImage &image, const Target &target) {
   double least = std::numeric_limits<double>::infinity();
-  for (int64_t results : {2, 4}) {
+  for (int64_t results : kResults) {
+    if (!hasTile(image, results))
+      continue;
     WinogradTile tile = tileOf(image, results);
     WinogradSpec spec = specOfSums(image, tile, target);
     int64_t tiles = tilesPerImage(image, tile);
@@ -254,7 +270,8 @@ double native::costOfWinograd(const WinogradImage &image, const Target &target) 
 
 template <int64_t Results>
 static constexpr ConvWay kWinograd = {
-    refuseWinograd, [](ConvProblem &p) { return lowerWinograd(p, tileOf(imageOf(p), Results)); },
+    [](const ConvProblem &p) { return refuseWinograd(p, Results); },
+    [](ConvProblem &p) { return lowerWinograd(p, tileOf(imageOf(p), Results)); },
     [](const ConvProblem &p) { return growthOf(tileOf(imageOf(p), Results)); }};
 
 constexpr ConvWay native::kWinograd2Conv = kWinograd<2>, native::kWinograd4Conv = kWinograd<4>;
