@@ -126,7 +126,7 @@ static void alignStack(llvm::Function &kernel) {
 /// that is as fast. As text InstCombine ends the process where it could go on, unless told not to.
 static constexpr llvm::StringLiteral kKernelPasses =
     "sroa,early-cse<memssa>,simplifycfg,instcombine<no-verify-fixpoint>,"
-    "loop-mssa(loop-rotate,licm),loop(loop-idiom,indvars,loop-deletion),gvn,"
+    "loop-mssa(loop-rotate,licm),gvn,"
     "instcombine<no-verify-fixpoint>,loop-mssa(licm),simplifycfg";
 
 static Status optimize(llvm::Module &module, llvm::TargetMachine &machine) {

@@ -162,8 +162,8 @@ void WinogradTiles::transformBlock(const Tile &of, const Line &pixels, Value blo
     for (const WinogradFilter &columnsPart : columns.parts()) {
       PointGrid grid = gridWith(columnsPart);
       forLines(rowsPart.points(), [&](Value i) {
-        Value row = advance(from.first, kb.add(kb.mul(i, from.step),
-                                               kb.index(columnsPart.firstTap * lanes)));
+        Value row = advance(from.first,
+                            kb.add(kb.mul(i, from.step), kb.index(columnsPart.firstTap * lanes)));
         transformLine(columnsPart, {row, kb.index(columns.stride * lanes)},
                       {advance(grid.first, kb.mul(i, grid.rowStep)), grid.columnStep});
       });

@@ -1,9 +1,10 @@
 //===- WinogradTiles.h - a tile of an image to points and back ------------===//
 //
-// What a Winograd kernel does with one tile besides the products. Both axes are transformed one after
-// the other: lines of the tile along the first one go halfway, what lies side by side there along the
-// second. Halfway are registers or, of tiles that they have no room for, memory, and then the code of
-// a line is there once: LLVM would take longer for all lines of a large tile than for the products.
+// What a Winograd kernel does with one tile besides the products. Both axes are transformed one
+// after the other: lines of the tile along the first one go halfway, what lies side by side there
+// along the second. Halfway are registers or, of tiles that they have no room for, memory, and then
+// the code of a line is there once: LLVM would take longer for all lines of a large tile than for
+// the products.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
