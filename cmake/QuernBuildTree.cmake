@@ -3,5 +3,5 @@
 # finding MLIR, LLD and what cmake/QuernBuildTreeDependencies.cmake finds.
 export(TARGETS
   QuernApi QuernCli QuernCliSupport QuernEmitterBuild QuernFrontend QuernImageCodecs QuernInterpreter QuernIr QuernNative QuernOnnxFile
-  QuernPasses QuernPlan QuernReference QuernRuntime QuernTflite quern_mlir quern_onnx_proto quern_options
+  QuernPasses QuernPlan QuernReference QuernRuntime QuernTflite quern_llvm quern_mlir quern_onnx_proto quern_options
   FILE ${PROJECT_BINARY_DIR}/QuernBuildTree.cmake)

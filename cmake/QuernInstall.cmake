@@ -52,7 +52,7 @@ add_custom_command(OUTPUT ${share}/changelog.gz
   DEPENDS CHANGELOG.md VERBATIM)
 # With the notices of what is linked in, where Debian's packages say them.
 find_program(QUERN_DPKG_QUERY dpkg-query)
-set(linkedIn libmlir-19-dev liblld-19-dev libcli11-dev libflatbuffers-dev libfmt-dev nlohmann-json3-dev)
+set(linkedIn llvm-19-dev libmlir-19-dev liblld-19-dev libcli11-dev libflatbuffers-dev libfmt-dev nlohmann-json3-dev)
 if(QUERN_DPKG_QUERY)
   add_custom_command(OUTPUT ${share}/copyright
     COMMAND cat ${PROJECT_SOURCE_DIR}/LICENSE > ${share}/copyright

@@ -3,8 +3,10 @@
 Needs BUILD, a build folder with everything in it, and CC and CXX in the environment.
 """
 
+import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import tempfile
@@ -48,6 +50,23 @@ class Installed(unittest.TestCase):
                      "share/fish/vendor_completions.d/quern.fish",
                      "share/zsh/vendor-completions/_quern"):
             self.assertGreater((self.prefix / path).stat().st_size, 1000)
+
+    def test_needs_no_llvm(self):
+        """LLVM is linked in: the shared library of it would double the time of a start."""
+        for path in (self.prefix / "bin/quern", self.library / "libquern.so"):
+            needed = re.findall(r"Shared library: \[(.*)\]", run("readelf", "-d", path))
+            self.assertIn("libc.so.6", needed)
+            self.assertFalse([name for name in needed if "LLVM" in name or "MLIR" in name])
+
+    def test_memory(self):
+        """Functions that a first run calls lie beside each other: with LLVM's all over the program
+        it would have 72 MB, with the shared libLLVM 104."""
+        order = BUILD / "functions.order"
+        if not order.exists() or not order.stat().st_size:
+            self.skipTest("programs may not be traced here, or the build is none for users")
+        found = json.loads(run(self.prefix / "bin/quern", "bench", DIGITS / "digits.onnx", "--dim=N=1",
+                               "--runs=10", "--no-kernel-cache", "--json", "-q"))
+        self.assertLess(found["peak_rss_mb"], 60)
 
     def test_runtime_archive(self):
         """Models with reference kernels are linked with it."""

@@ -1,8 +1,9 @@
-//===- UnusedParts.cpp - what of LLVM the package leaves out --------------===//
+//===- UnusedLlvmParts.cpp - what of LLVM's archives is left out ----------===//
 //
-// lld initializes all targets that LLVM was built with. Those that Quern makes no code
-// for do nothing here, so that their code generators are not linked. Polly, which would
-// work on the bitcode that lld might be given, is not in Debian's packages of LLVM.
+// Linked with the archives (QuernLlvmArchives.cmake). lld initializes all targets that LLVM was
+// built with. Those that Quern makes no code for do nothing here, so that their code generators are
+// not linked. Polly, which would work on the bitcode that lld might be given, is not in Debian's
+// packages of LLVM.
 //
 //===----------------------------------------------------------------------===//
 #include <llvm/Passes/PassPlugin.h>
