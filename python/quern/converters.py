@@ -158,8 +158,18 @@ def _register_boosters(packages: set[str]) -> None:
                  (lightgbm.LGBMRegressor, "LightGbm", convert_lightgbm)]
     if "xgboost" in packages:
         import xgboost
+        from sklearn.base import clone
         from onnxmltools.convert.xgboost.operator_converters.XGBoost import convert_xgboost
-        rows += [(kind, "XGBoost", convert_xgboost) for kind in (
+
+        def convert_unnamed(scope: Any, operator: Any, container: Any) -> None:
+            """onnxmltools takes features by their numbers, and not by names of columns."""
+            estimator = operator.raw_operator
+            operator.raw_operator = clone(estimator)
+            operator.raw_operator.load_model(estimator.get_booster().save_raw())
+            operator.raw_operator.get_booster().feature_names = None
+            convert_xgboost(scope, operator, container)
+
+        rows += [(kind, "XGBoost", convert_unnamed) for kind in (
             xgboost.XGBClassifier, xgboost.XGBRFClassifier,
             xgboost.XGBRegressor, xgboost.XGBRFRegressor)]
     for kind, prefix, convert in rows:
@@ -191,6 +201,9 @@ def _from_booster(booster: Any, options: dict[str, Any]) -> bytes:
     is_lightgbm = _package_of(booster) == "lightgbm"
     features = booster.num_feature() if is_lightgbm else booster.num_features()
     convert = onnxmltools.convert_lightgbm if is_lightgbm else onnxmltools.convert_xgboost
+    if not is_lightgbm:  # whose converter takes features by their numbers
+        booster = booster.copy()
+        booster.feature_names = None
     settings = {"initial_types": [("X", FloatTensorType([None, features]))], **options}
     if is_lightgbm:
         settings.setdefault("zipmap", False)
@@ -214,6 +227,7 @@ def from_estimator(estimator: Any, example_inputs: Any, options: dict[str, Any])
     if boosters:
         _register_boosters(boosters)
         options.setdefault("target_opset", _opsets_for_boosters())
+    example_inputs = _as_converters_want(estimator, example_inputs, bool(boosters))
     if example_inputs is None and "initial_types" not in options:
         options["initial_types"] = _inputs_of(estimator)
     if hasattr(estimator, "predict_proba"):  # arrays instead of a list of dicts
@@ -223,6 +237,23 @@ def from_estimator(estimator: Any, example_inputs: Any, options: dict[str, Any])
         message = to_onnx(estimator, example_inputs, **options)
     _drop_unused_inputs(message.graph)
     return bytes_of_message(message)
+
+
+def _as_converters_want(estimator: Any, examples: Any, has_boosters: bool) -> Any:
+    """Estimators take a dataframe as one array, and skl2onnx makes an input of each of its columns,
+    which only a ColumnTransformer can take apart. Trees of onnxmltools compute in float32 but call
+    their results what their inputs are: of float64, which NumPy has by default, comes no model."""
+    import numpy as np
+
+    if hasattr(examples, "columns"):
+        are_numbers = all(getattr(kind, "kind", "O") in "biuf" for kind in examples.dtypes)
+        if are_numbers and _chooser_of(estimator) is None:
+            examples = np.asarray(examples)
+        elif has_boosters:
+            wide = [name for name, kind in examples.dtypes.items() if kind == np.float64]
+            return examples.astype(dict.fromkeys(wide, "float32"))
+    is_wide = getattr(examples, "dtype", None) == np.float64
+    return examples.astype(np.float32) if has_boosters and is_wide else examples
 
 
 def _drop_unused_inputs(graph: Any) -> None:
@@ -235,6 +266,12 @@ def _drop_unused_inputs(graph: Any) -> None:
         graph.input.extend(kept)
 
 
+def _chooser_of(estimator: Any) -> Any:
+    """Its ColumnTransformer, or None."""
+    return next((part for part in _parts_of(estimator)
+                 if type(part).__name__ == "ColumnTransformer"), None)
+
+
 def _inputs_of(estimator: Any) -> list[tuple[str, Any]]:
     """The inputs of a fitted estimator, as skl2onnx names them."""
     from skl2onnx.common.data_types import FloatTensorType
@@ -244,8 +281,7 @@ def _inputs_of(estimator: Any) -> list[tuple[str, Any]]:
         raise UsageError(f"{type(estimator).__name__} is not fitted; give a fitted estimator, "
                          "or example inputs")
     names = getattr(estimator, "feature_names_in_", None)
-    chooser = next((part for part in _parts_of(estimator)
-                    if type(part).__name__ == "ColumnTransformer"), None)
+    chooser = _chooser_of(estimator)
     if names is None or chooser is None:
         return [("X", FloatTensorType([None, features]))]
     kinds = _column_kinds(_fitted(estimator, chooser), list(names))

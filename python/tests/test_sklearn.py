@@ -7,7 +7,7 @@ import pytest
 pytest.importorskip("sklearn")
 pytest.importorskip("skl2onnx")
 from sklearn.ensemble import GradientBoostingClassifier
-from sklearn.linear_model import LinearRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -100,6 +100,36 @@ def test_boosters(data, package, name, in_pipeline):
     # Other data: thresholds are values of the data that was learnt from, and scaled ones round.
     x = np.random.default_rng(1).normal(size=x.shape).astype("f4")
     result = quern.compile(model)(x.astype("f8"))
+    if "Classifier" in name:
+        np.testing.assert_allclose(result[1], model.predict_proba(x), atol=1e-4)
+    else:
+        np.testing.assert_allclose(result.ravel(), model.predict(x), rtol=1e-3, atol=1e-4)
+
+
+def test_frames_are_examples(data):
+    """One array, as the estimator takes them, and not an input for each column."""
+    x, y = data
+    frame = pytest.importorskip("pandas").DataFrame(x, columns=[f"c{i}" for i in range(x.shape[1])])
+    model = make_pipeline(StandardScaler(), LogisticRegression()).fit(frame, y > 0)
+    result = quern.compile(model, frame[:2])(frame)
+    np.testing.assert_allclose(result[1], model.predict_proba(frame), atol=1e-5)
+
+
+@pytest.mark.parametrize("package, name", [("lightgbm", "LGBMClassifier"), ("xgboost", "XGBRegressor")])
+@pytest.mark.parametrize("frame", [False, True])
+def test_boosters_with_examples_in_float64(data, package, name, frame):
+    """As NumPy and dataframes have them; the trees compute in float32."""
+    kind = getattr(pytest.importorskip(package), name)
+    pytest.importorskip("onnxmltools")
+    x, y = data
+    x = x.astype("f8")
+    if frame:
+        x = pytest.importorskip("pandas").DataFrame(x, columns=[f"c{i}" for i in range(x.shape[1])])
+    model = kind(n_estimators=5).fit(x, y > 0 if "Classifier" in name else y)
+    compiled = quern.compile(model, x[:2])
+    assert not frame or list(model.feature_names_in_) == list(x.columns)  # as they were
+    assert [port.dtype for port in compiled.inputs] == [np.float32]
+    result = compiled(x)
     if "Classifier" in name:
         np.testing.assert_allclose(result[1], model.predict_proba(x), atol=1e-4)
     else:
