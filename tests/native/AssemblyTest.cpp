@@ -108,6 +108,23 @@ TEST(AssemblyTest, Convolutions) {
     expectLoops(convOf(c), c);
 }
 
+// A group of A that one vector of B meets is read by the product itself: broadcast as float32 it
+// takes longer.
+TEST(AssemblyTest, ProductsOfBFloat16ReadWhatOneVectorMeets) {
+  Graph graph;
+  NarrowConv conv{{1, 64, 28, 28}, {16, 64, 1, 1}};
+  GraphValue x = graph.input(typeText(conv.input, kBf16.a));
+  graph.output(addConv(graph, conv, kBf16, x, 1));
+  int64_t products = 0;
+  for (const AssemblyLoop &loop : innermostLoops(assemblyOf(graph, "znver4"))) {
+    int64_t count = loop.count("vdpbf16ps");
+    products += count;
+    if (count > 0)
+      EXPECT_EQ(loop.count("vbroadcastss"), 0);
+  }
+  EXPECT_GE(products, 14);
+}
+
 // While a tile is multiplied, two lines of what the next task reads are asked for in each step; two
 // steps are a trip of the loop. One row waits for memory anyway.
 TEST(AssemblyTest, WeightsAreAskedForAhead) {
