@@ -54,6 +54,15 @@ mlir::Value emitGelu(nn::ScalarEmitter e, const std::string &order, mlir::Value 
 mlir::Value emitFunction(KernelBuilder &kb, const std::string &name, mlir::Value x, int64_t lanes) {
   if (name.starts_with("gelu."))
     return emitGelu({kb.builder(), kb.loc(), DType::Float32, lanes}, name.substr(5), x);
+  if (name.starts_with("rounded.")) {
+    nn::ScalarEmitter emitter(kb.builder(), kb.loc(), DType::Float32, lanes);
+    mlir::Value wide = nn::lookupElementwise("nn.sigmoid")->emit(emitter, x, {});
+    if (name == "rounded.silu")
+      wide = emitter.mul(wide, x);
+    auto halves = nn::registerType(kb.builder().getContext(), DType::BFloat16, lanes);
+    mlir::Value half = kb.builder().create<mlir::arith::TruncFOp>(kb.loc(), halves, wide);
+    return kb.builder().create<mlir::arith::ExtFOp>(kb.loc(), x.getType(), half);
+  }
   if (const nn::ElementwiseInfo *row = nn::lookupElementwise(name)) {
     nn::ScalarEmitter emitter(kb.builder(), kb.loc(), DType::Float32, lanes);
     return row->emit(emitter, x, {});
@@ -226,6 +235,37 @@ TEST(MathInstructionsTest, geluDoesNotDivide) {
     EXPECT_EQ(assemblyOf(target, "gelu.halfLast").find("vdivps"), std::string::npos) << cpu;
     EXPECT_NE(assemblyOf(target, "gelu.other").find("vdivps"), std::string::npos) << cpu;
   }
+}
+
+/// What is rounded to bfloat16 is off by little more than the rounding, and has the same bits in
+/// scalars and in vectors.
+TEST_P(MathTest, sigmoidsThatAreRoundedToBf16) {
+  std::vector<float> inputs = floatsOfAllKinds();
+  Target target = resolveTarget(GetParam()).take();
+  auto jit = Jit::create(target);
+  ASSERT_TRUE(jit);
+  for (std::string name : {"rounded.sigmoid", "rounded.silu"}) {
+    std::vector<float> found = computeMath(**jit, target, name, 0, inputs),
+                       vectors = computeMath(**jit, target, name, 4 * target.lanes(DType::Float32),
+                                             inputs);
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      double x = inputs[i], wanted = sigmoid(x) * (name == "rounded.silu" ? x : 1);
+      ASSERT_EQ(std::isnan(found[i]), std::isnan(wanted)) << name << "(" << x << ")";
+      if (std::isnan(wanted) || std::abs(wanted) > 3.38e38) // which rounds to infinity
+        continue;
+      ASSERT_EQ(std::bit_cast<uint32_t>(found[i]), std::bit_cast<uint32_t>(vectors[i])) << x;
+      // Half a unit of the last of 8 bits, and a little; next to nothing may be nothing.
+      double unit = std::ldexp(1.0, std::max(std::ilogb(wanted), -126) - 7);
+      ASSERT_LE(std::abs(found[i] - wanted), 0.54 * unit + 1e-36) << name << "(" << x << ")";
+    }
+  }
+}
+
+TEST(MathInstructionsTest, sigmoidsThatAreRoundedToBf16DoNotDivide) {
+  Target target = resolveTarget("znver4", "x86_64-linux-gnu").take();
+  EXPECT_NE(assemblyOf(target, "rounded.silu").find("vrcp14ps"), std::string::npos);
+  EXPECT_EQ(assemblyOf(target, "rounded.silu").find("vdivps"), std::string::npos);
+  EXPECT_NE(assemblyOf(target, "nn.sigmoid").find("vdivps"), std::string::npos);
 }
 
 /// The whole of a sigmoid is found, not its exponential alone: no lane chooses between two

@@ -102,6 +102,26 @@ static Value expandSigmoid(Operation *op) {
   return b.div(whole, b.add(whole, b.multiplyAdd(ofSixteenth, rest, ofSixteenth)));
 }
 
+/// 1 / (1 + 2^y) of y = -x / ln 2, off by 1.4e-4 of the result at most: 2^y is 2^floor(y) times a
+/// cubic of the rest (VREDUCEPS), and the reciprocal one of 14 bits. VSCALEFPS takes the floor of y
+/// itself, and makes 0 or infinity of what lies beyond the range.
+static Value expandCoarseSigmoid(Operation *op) {
+  constexpr int32_t kRestOfFloor = 1, kSilently = 8, kRoundAsSet = 4;
+  FloatBuilder b(op);
+  OpBuilder ops(op);
+  Location loc = op->getLoc();
+  Value y = b.mul(op->getOperand(0), -1.44269504f);
+  Value all = ops.create<arith::ConstantOp>(loc, ops.getI16IntegerAttr(-1));
+  auto number = [&](int32_t v) -> Value {
+    return ops.create<arith::ConstantOp>(loc, ops.getI32IntegerAttr(v));
+  };
+  Value rest = instruction(ops, loc, "llvm.x86.avx512.mask.reduce.ps.512",
+                           {y, number(kRestOfFloor | kSilently), y, all, number(kRoundAsSet)});
+  Value power = b.polynomial(rest, {0.999925219f, 0.69583354f, 0.226067155f, 0.0780245226f});
+  Value sum = b.add(scale(ops, loc, power, y), b.constant(1.0f));
+  return instruction(ops, loc, "llvm.x86.avx512.rcp14.ps.512", {sum, sum, all});
+}
+
 /// For each lane the entry of 32 that the lowest bits of `numbers` say (VPERMI2PS).
 static Value lookUp(OpBuilder &ops, Location loc, ArrayRef<float> entries, Value numbers) {
   auto half = [&](size_t begin) -> Value {
@@ -235,6 +255,6 @@ Value quern::native::expandGeluByAvx512(Operation *at, Value x) {
   return expandInPieces(expandGeluOf, at, x);
 }
 
-Value quern::native::expandSigmoidByAvx512(Operation *at, Value x) {
-  return expandInPieces(expandSigmoid, at, x);
+Value quern::native::expandSigmoidByAvx512(Operation *at, Value x, bool isRounded) {
+  return expandInPieces(isRounded ? expandCoarseSigmoid : expandSigmoid, at, x);
 }

@@ -13,7 +13,7 @@ mlir::Value expandByAvx512(mlir::Operation *op);
 /// such.
 mlir::Value expandGeluByAvx512(mlir::Operation *at, mlir::Value x);
 
-/// The same of the sigmoid.
-mlir::Value expandSigmoidByAvx512(mlir::Operation *at, mlir::Value x);
+/// The same of the sigmoid; of 12 bits where it `isRounded` to bfloat16.
+mlir::Value expandSigmoidByAvx512(mlir::Operation *at, mlir::Value x, bool isRounded);
 
 } // namespace quern::native

@@ -64,12 +64,24 @@ static void eraseUnused(Operation *op) {
       eraseUnused(producer);
 }
 
+/// Whether all that becomes of a value is rounded to bfloat16, by products and sums at most: a
+/// fourteenth of what that rounds off is lost in it.
+static bool isRoundedToBf16(Value value) {
+  return !value.use_empty() && llvm::all_of(value.getUsers(), [](Operation *user) {
+    if (isa<arith::TruncFOp>(user))
+      return getElementTypeOrSelf(user->getResult(0).getType()).isBF16();
+    return isa<arith::MulFOp, arith::AddFOp>(user) && isRoundedToBf16(user->getResult(0));
+  });
+}
+
 void quern::native::expandSigmoids(Operation *top, const Target &target) {
   top->walk([&](arith::DivFOp op) {
     Value x = findSigmoid(op);
     if (!x || !getElementTypeOrSelf(x.getType()).isF32())
       return;
-    Value expansion = target.has(Isa::Avx512) ? expandSigmoidByAvx512(op, x) : Value();
+    Value expansion = target.has(Isa::Avx512)
+                          ? expandSigmoidByAvx512(op, x, isRoundedToBf16(op.getResult()))
+                          : Value();
     op.replaceAllUsesWith(expansion ? expansion : expandByOneExponential(op, x));
     eraseUnused(op);
   });
