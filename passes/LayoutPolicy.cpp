@@ -61,10 +61,7 @@ static int64_t chooseInputBlock(const ConvFacts &conv, int64_t block) {
                                                                                            : 0;
   if (conv.inputs <= kFirstLayer && block > kFirstLayer)
     return kFirstLayer;
-  // What lies in padding may be no number, which times zero is none either: kernels leave it out
-  // in whole groups.
-  constexpr int64_t kGroup = 2;
-  return isFloat(conv.dtype) && conv.inputs % kGroup != 0 ? 0 : block;
+  return block;
 }
 
 ReasonOr<Blocking> passes::chooseBlocks(const ConvFacts &conv, int64_t block) {

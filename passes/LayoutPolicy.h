@@ -68,8 +68,8 @@ std::optional<Reason> refuseBlocks(const ConvFacts &conv, const Blocking &blocki
 /// the channels; more for depthwise convolution and small groups, which are slow on plain images.
 /// An image whose channels do not fill blocks is read as it is; but in float32 in blocks, if its
 /// padding is as small, by a filter that reads pixels several times. One whose elements are
-/// narrower than the sums is read in blocks all the same, as several are multiplied at once, but
-/// bfloat16 of an odd number: four channels where it has no more, which suits the first layer.
+/// narrower than the sums is read in blocks all the same, as several are multiplied at once: in
+/// such of four channels where it has no more, which suits the first layer.
 ReasonOr<Blocking> chooseBlocks(const ConvFacts &conv, int64_t block);
 
 /// The policy of kernels that have one block.

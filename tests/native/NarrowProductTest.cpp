@@ -64,6 +64,11 @@ TEST(NarrowProductTest, Convolutions) {
       {{1, 16, 3, 13}, {32, 16, 3, 3}, 1, 1, 1, 5},
       {{1, 16, 2, 27}, {64, 16, 3, 3}, 1, 1, 1, 30},
       {{1, 16, 2, 20}, {32, 16, 3, 3}, 1, 1, 1, 40},
+      {{1, 25, 5, 5}, {32, 25, 3, 3}, 1, 1, 1, 7},
+      {{2, 17, 6, 7}, {16, 17, 1, 1}},
+      {{1, 31, 9, 8}, {48, 31, 5, 5}, 2, 2, 1, 60},
+      {{2, 27, 30}, {32, 27, 3}, 1, 1, 1, 17},
+      {{1, 1, 12, 12}, {16, 1, 5, 5}, 1, 2},
   };
   for (const NarrowTypes &types : kNarrowTypes) {
     SCOPED_TRACE(types.a + std::string(types.b));
@@ -78,6 +83,36 @@ TEST(NarrowProductTest, Convolutions) {
     }
     expectSameEverywhere(graph, inputs);
   }
+}
+
+// What was computed beside the channels that do not fill their block, no number here, is not
+// multiplied: times a weight of zero it would be none either. Of an odd number half a pair is left.
+TEST(NarrowProductTest, PaddingThatIsComputedIsNotMultiplied) {
+  NarrowTypes types{"bf16", "bf16", "f32"};
+  Graph graph;
+  std::vector<Tensor> inputs;
+  unsigned seed = 50;
+  for (int64_t channels : {24, 25, 17, 31})
+    for (int64_t taps : {1, 3}) {
+      GraphValue x = graph.input("1x32x8x9xbf16");
+      inputs.push_back(drawTensor(DType::BFloat16, {1, 32, 8, 9}, ++seed));
+      GraphValue w = graph.weight(drawTensor(DType::BFloat16, {channels, 32, 3, 3}, ++seed));
+      GraphValue ones =
+          graph.weight(Tensor::of<float>({channels}, std::vector<float>(channels, 1)));
+      // Odd, where there is a channel, and zero beside them, whose reciprocal is infinite.
+      GraphValue sums = graph.op("nn.conv", {graph.op("nn.add", {x, x}), w, ones},
+                                 "strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, "
+                                 "pads = array<i64: 1, 1, 1, 1>, group = 1, pad_value = 0 : i64",
+                                 "*xf32");
+      GraphValue over = graph.op("nn.div", {graph.weight(Tensor::of<float>({}, {1.0F})), sums});
+      GraphValue zero = graph.op("nn.sub", {over, over});
+      GraphValue narrow =
+          graph.op("nn.cast", {graph.op("nn.add", {sums, zero})}, "to = bf16", "*xbf16");
+      NarrowConv second{{1, channels, 8, 9}, {32, channels, taps, taps}, 1, taps / 2};
+      graph.output(addConv(graph, second, types, narrow, ++seed),
+                   std::to_string(channels) + " channels");
+    }
+  expectSameEverywhere(graph, inputs);
 }
 
 // Some images are unfolded at a time; the next ones begin where their elements say.

@@ -152,14 +152,14 @@ TEST(LayoutPolicyTest, NarrowImagesAreReadInBlocks) {
   EXPECT_EQ(chosen(bytes, 4), "4, 4");
   ConvFacts halves = convOf(24, 32);
   halves.inputType = DType::BFloat16;
-  EXPECT_EQ(chosen(halves, 16), "16, 16") << "padding is left out, pair by pair";
+  EXPECT_EQ(chosen(halves, 16), "16, 16") << "padding is left out";
   halves.inputs = 25;
-  EXPECT_EQ(chosen(halves, 16), "0, 16") << "padding may be no number";
+  EXPECT_EQ(chosen(halves, 16), "16, 16") << "of the last pair, too";
   halves.inputs = 32;
   EXPECT_EQ(chosen(halves, 16), "16, 16");
   halves.inputs = 3;
   EXPECT_EQ(chosen(halves, 16), "4, 16");
-  EXPECT_EQ(chosen(halves, 4), "0, 4");
+  EXPECT_EQ(chosen(halves, 4), "4, 4");
 }
 
 TEST(LayoutPolicyTest, WhatNoKernelDoesIsRefused) {

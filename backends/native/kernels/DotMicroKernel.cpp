@@ -53,17 +53,18 @@ DotMicroKernel::Values DotMicroKernel::accumulate(int64_t rows, Value a, Value b
 /// A tile of one trip of the first level, with fewer steps in the last one.
 DotMicroKernel::Values DotMicroKernel::emitLastTrip(int64_t rows, const Cursor &at, Values sums) {
   DotTile last = tile;
-  last.lastSteps = 0;
+  last.lastSteps = last.lastElements = 0;
   last.levels.erase(last.levels.begin());
   DotTile::Level &steps = last.levels.back();
   int64_t allSteps = steps.trip;
-  steps.trip = tile.lastSteps;
-  steps.unroll = std::min(steps.unroll, steps.trip);
+  steps.trip = tile.lastElements > 0 ? tile.lastSteps - 1 : tile.lastSteps;
+  steps.unroll = std::clamp<int64_t>(steps.trip, 1, steps.unroll);
   DotOperands inner = operands;
   inner.levels.erase(inner.levels.begin());
   inner.ahead = at.ahead;
   DotMicroKernel kernel(kb, last, std::move(inner));
   kernel.skippedB = allSteps - tile.lastSteps;
+  kernel.elementsBehind = tile.lastElements;
   return kernel.accumulate(rows, at.a, at.b, std::move(sums));
 }
 
@@ -102,7 +103,11 @@ DotMicroKernel::Values DotMicroKernel::emitLevel(size_t index, int64_t rows, Cur
     carried = loop(full, trip, 1, carried);
   ValueRange found = carried;
   at = takeCursor(found);
-  return Values(found);
+  if (!innermost || elementsBehind == 0)
+    return Values(found);
+  sums = emitStep(rows, at, Values(found), kb.index(elementsBehind));
+  at = moved(at, strideA, 1);
+  return sums;
 }
 
 DotMicroKernel::Values DotMicroKernel::carriedOf(const Cursor &cursor, ValueRange sums) {

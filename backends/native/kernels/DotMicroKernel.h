@@ -48,6 +48,9 @@ struct DotTile {
   /// block of channels that is not full. Between rounds of that level B has the rest of a block,
   /// which is left out. 0: there is none.
   int64_t lastSteps = 0;
+  /// The last of these has but so many elements of its group; 0: all. What A has beside them may be
+  /// no number, and is not read.
+  int64_t lastElements = 0;
   /// Each step asks for so many cache lines of what of B is read later, DotOperands::ahead.
   int64_t linesAhead = 0;
   /// Neighbouring steps of the last level, which is unrolled so often, add to sums of their own,
@@ -55,7 +58,7 @@ struct DotTile {
   int64_t chains = 1;
 
   QUERN_FIELDS(types, lanes, vectors, levels, rowStrideA, packedB, group, partialGroup, lastSteps,
-               linesAhead, chains)
+               lastElements, linesAhead, chains)
   int64_t columns() const { return vectors * lanes; }
   /// Cache lines of half of what a step reads of B, so that two tiles ask for all of the next.
   int64_t linesOfHalfAStep() const {
@@ -126,6 +129,8 @@ private:
   DotOperands operands;
   /// Rows of B that are left out after each round of the last level.
   int64_t skippedB = 0;
+  /// Each round of the last level has one step more, of so many elements; 0: it has none.
+  int64_t elementsBehind = 0;
   const DotEngine &engine;
 };
 

@@ -109,14 +109,20 @@ static DotSpec blockedSpec(ConvProblem &p, const TileShape &shape) {
   return spec;
 }
 
+/// Whether channels that do not fill their block have zeros beside them.
+static bool hasZeroPadding(Value image) { return image.getDefiningOp<nn::PackOp>() != nullptr; }
+
 /// The k nest: channel block, kernel row, kernel column, lane; as code, but what is all runtime.
 static void addLevels(const ConvProblem &p, const ConvReading &reading, DotSpec &spec) {
   int64_t group = spec.tile.group, pixel = p.pixel();
   bool hasStrideB = !reading.readsAll(p);
   // Padding of floats may be no number; that of integers meets weights of zero.
-  int64_t rest = p.channelsPerGroup() % pixel;
-  if (isFloat(p.inputType) && rest % group == 0)
-    spec.tile.lastSteps = rest / group;
+  int64_t rest = p.channelsPerGroup() % pixel, lastSteps = ceilDiv(rest, group);
+  bool isZeroPadded = hasZeroPadding(p.input);
+  if (isFloat(p.inputType) && (lastSteps * group < pixel || !isZeroPadded)) {
+    spec.tile.lastSteps = lastSteps;
+    spec.tile.lastElements = isZeroPadded ? 0 : rest % group;
+  }
   spec.tile.levels.push_back({.hasStrideB = hasStrideB});
   // A small kernel width is unrolled; it is the innermost level unless lanes are.
   constexpr int64_t kMaxUnrolledWidth = 7;
@@ -230,9 +236,6 @@ static TileSteps planTileSteps(const ConvProblem &p, const ConvReading &reading)
     ++steps;
   return steps < byPixel.inRow(columns) ? TileSteps{elements / steps, 1, steps} : byPixel;
 }
-
-/// Whether channels that do not fill their block have zeros beside them.
-static bool hasZeroPadding(Value image) { return image.getDefiningOp<nn::PackOp>() != nullptr; }
 
 /// Whether they take less time than vectors.
 static bool isTiled(const ConvProblem &p, const ConvReading &reading, const DotSpec &spec) {
