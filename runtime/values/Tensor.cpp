@@ -1,13 +1,14 @@
 //===- Tensor.cpp - dense tensors -----------------------------------------===//
 #include "quern/Tensor.h"
 
+#include "runtime/values/PageLayout.h"
+
 #include <fmt/format.h>
 
 #include <bit>
 #include <cstdlib>
 #include <cstring>
 #include <new>
-#include <sys/mman.h>
 
 using namespace quern;
 
@@ -22,7 +23,7 @@ std::string quern::formatDims(std::span<const int64_t> dims) {
 static std::shared_ptr<void> allocateBlock(size_t bytes, size_t alignment) {
   constexpr size_t kMedium = size_t{64} << 10, kLarge = size_t{4} << 20, kParts = 16;
   bool isMedium = bytes >= kMedium && bytes < kLarge;
-  size_t step = isMedium ? std::max(std::bit_floor(bytes) / kParts, alignment) : alignment;
+  size_t step = isMedium ? std::bit_floor(bytes) / kParts : 1;
   size_t rounded = (bytes + step - 1) / step * step;
   void *memory = std::malloc(rounded + alignment);
   if (!memory)
@@ -46,19 +47,16 @@ static Expected<Tensor> allocateTensor(DType dtype, Tensor::Dims dims, const Lim
     auto strings = std::make_shared<std::vector<std::string>>(count.value());
     return Tensor::borrow(dtype, std::move(dims), strings->data(), strings);
   }
-  // Large tensors are streamed: huge pages spare the TLB.
-  constexpr int64_t kCacheLine = 64, kHugePage = int64_t{2} << 20;
-  bool large = bytes.value() >= 2 * kHugePage;
-  int64_t alignment = large ? kHugePage : kCacheLine;
-  auto rounded = static_cast<size_t>((bytes + CheckedSize(1)).alignedTo(alignment).value());
-  std::shared_ptr<void> owner = allocateBlock(rounded, static_cast<size_t>(alignment));
+  PageLayout pages = PageLayout::of(bytes);
+  auto size = static_cast<size_t>(pages.size.value());
+  std::shared_ptr<void> owner =
+      pages.size.valid() ? allocateBlock(size, static_cast<size_t>(pages.alignment)) : nullptr;
   if (!owner)
     return resourceLimit("out of memory for tensor " + what());
   void *memory = owner.get();
-  if (large) // only advice
-    (void)madvise(memory, rounded, MADV_HUGEPAGE);
+  pages.advise(memory);
   if (zeroFill)
-    std::memset(memory, 0, rounded);
+    std::memset(memory, 0, size);
   return Tensor::borrow(dtype, std::move(dims), memory, owner);
 }
 
