@@ -72,7 +72,8 @@ TEST(Executor, RunsKernelsThroughArenaAndWeights) {
   }
 }
 
-TEST(Executor, TasksUpToTheGrainAreOneCall) {
+// One thread takes sixteen ranges at once.
+TEST(Executor, FewTasksAreOneCall) {
   static std::vector<std::pair<int64_t, int64_t>> calls;
   calls.clear();
   auto record = [](void *const *, const int64_t *, int64_t begin, int64_t end, void *) {
@@ -80,11 +81,12 @@ TEST(Executor, TasksUpToTheGrainAreOneCall) {
     return 0;
   };
   auto plan = std::make_shared<Plan>();
-  plan->steps = {kernelStep("whole", record, {}, {}, 8, 8),
-                 kernelStep("split", record, {}, {}, 8, 6),
-                 kernelStep("empty", record, {}, {}, 0, 1)};
+  plan->steps = {
+      kernelStep("whole", record, {}, {}, 8, 8), kernelStep("few", record, {}, {}, 40, 3),
+      kernelStep("split", record, {}, {}, 100, 3), kernelStep("empty", record, {}, {}, 0, 1)};
   ASSERT_TRUE(runOnce(plan, {}, 1).status.isOk());
-  EXPECT_EQ(calls, (std::vector<std::pair<int64_t, int64_t>>{{0, 8}, {0, 6}, {6, 8}}));
+  EXPECT_EQ(calls, (std::vector<std::pair<int64_t, int64_t>>{
+                       {0, 8}, {0, 40}, {0, 48}, {48, 96}, {96, 100}}));
 }
 
 TEST(Executor, ReferenceResultsAreCopiedToStaticBuffers) {
