@@ -56,6 +56,8 @@ TEST_P(KernelTest, broadcasting) {
   add("70x1x", "1x70x", "70x70x");
   add("2x4x7x7x16x", "4x1x1x16x", "2x4x7x7x16x");
   add("1x1x3000x100x", "1x1x1x100x", "1x1x3000x100x");
+  // Rows of several tasks: a part of all begins within one.
+  add("3x20001x", "3x1x", "3x20001x");
 }
 
 TEST_P(KernelTest, mixedElementTypes) {

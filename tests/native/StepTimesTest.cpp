@@ -51,6 +51,12 @@ TEST(CpuRatesTest, PairsOfBFloat16) {
   EXPECT_FALSE(hasFastPairs(targetOf("haswell")));
 }
 
+TEST(CpuRatesTest, HalfUnits) {
+  EXPECT_TRUE(hasHalfUnits(targetOf("znver4")));
+  for (const char *cpu : {"nehalem", "haswell", "znver2", "znver5", "skylake-avx512"})
+    EXPECT_FALSE(hasHalfUnits(targetOf(cpu))) << cpu;
+}
+
 // Choices must not depend on the machine at hand: a name alone decides.
 TEST(CpuRatesTest, CodeForAnotherCpuIsTunedForIt) {
   Target other = targetOf("haswell");

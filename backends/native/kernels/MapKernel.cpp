@@ -8,6 +8,7 @@
 //===----------------------------------------------------------------------===//
 #include "backends/native/kernels/MapKernel.h"
 
+#include "backends/native/target/CpuRates.h"
 #include "backends/native/target/TileChoice.h"
 #include "runtime/values/CeilDiv.h"
 
@@ -82,7 +83,8 @@ private:
     return kb.dim(kFixedDims + kernel.outerRank + int64_t(k) * (2 + kernel.outerRank) + i);
   }
 
-  void emitTask(Value task);
+  /// All tasks of this call in run number `run` of kInnerTasks.
+  void emitRun(Value run);
   void emitRow(ArrayRef<Value> pointers, Value count);
   void emitVectors(ArrayRef<Value> pointers, Value count);
   /// Computes `copies` vectors (or elements, for width 0) from index `at`.
@@ -100,27 +102,56 @@ private:
 };
 } // namespace
 
+/// Whether the operands' way from a cache takes longer than the program. Conversions to floats of
+/// 16 bits take longer than ScalarProgram::cycles says.
+static bool isStreamed(const ScalarProgram &program) {
+  constexpr double kFewCycles = 2.5;
+  for (const ScalarProgram::Op &op : program.ops)
+    if (isFloat(op.resultType) && dtypeBytes(op.resultType) == 2)
+      return false;
+  return program.cycles() <= kFewCycles;
+}
+
 MapEmitter::MapEmitter(KernelBuilder &kb, const MapSpec &kernel) : kb(kb), kernel(kernel) {
   const ScalarProgram &program = kernel.program;
   int64_t widest = 1;
   for (size_t v = 0; v < program.inputs.size() + program.ops.size(); ++v)
     widest = std::max(widest, dtypeBytes(program.typeOf(static_cast<int>(v))));
-  lanes = kb.target().vectorBytes / widest;
+  bool streams = isStreamed(program);
+  int64_t vectorBytes = kb.target().vectorBytes;
+  if (streams && hasHalfUnits(kb.target()))
+    vectorBytes /= 2;
+  lanes = vectorBytes / widest;
   for (size_t k = 0; k < operandCount(); ++k) {
     if (innerStrideOf(k) == InnerStride::Any)
       lanes = 0;
     masksTail &= hasMaskedAccess(kb.target(), typeOf(k));
   }
-  unroll = program.ops.size() <= 4 ? 4 : program.ops.size() <= 12 ? 2 : 1;
+  // What streams is walked through by a line of each operand in turn: several at once, which are at
+  // other places in their lines, take up to a fifth longer to come from any cache.
+  constexpr int64_t kCacheLine = 64;
+  unroll = streams                    ? std::max<int64_t>(1, kCacheLine / vectorBytes)
+           : program.ops.size() <= 4  ? 4
+           : program.ops.size() <= 12 ? 2
+                                      : 1;
 }
 
+/// Tasks that follow each other along the inner elements are computed as one: what is found out
+/// before each takes as long as a kilobyte from the third cache.
 void MapEmitter::emit() {
-  kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](Value task) { emitTask(task); });
+  Value tasks = kb.dim(kInnerTasks);
+  Value end = kb.div(kb.add(kb.taskEnd(), kb.sub(tasks, kb.index(1))), tasks);
+  kb.forLoop(kb.div(kb.taskBegin(), tasks), end, 1, [&](Value run) { emitRun(run); });
 }
 
-void MapEmitter::emitTask(Value task) {
-  Value innerBegin = kb.mul(kb.rem(task, kb.dim(kInnerTasks)), kb.dim(kInnerChunk));
-  Value rest = kb.div(task, kb.dim(kInnerTasks));
+void MapEmitter::emitRun(Value run) {
+  Value first = kb.mul(run, kb.dim(kInnerTasks));
+  Value from = kb.maxSigned(kb.sub(kb.taskBegin(), first), kb.index(0));
+  Value to = kb.minSigned(kb.sub(kb.taskEnd(), first), kb.dim(kInnerTasks));
+  Value innerBegin = kb.mul(from, kb.dim(kInnerChunk));
+  Value innerEnd = kb.minSigned(kb.mul(to, kb.dim(kInnerChunk)), kb.dim(kInner));
+  Value count = kb.sub(innerEnd, innerBegin);
+  Value rest = run;
   Value rowBegin = kb.mul(kb.rem(rest, kb.dim(kRowTasks)), kb.dim(kRowChunk));
   rest = kb.div(rest, kb.dim(kRowTasks));
   SmallVector<Value> outer(kernel.outerRank);
@@ -128,7 +159,6 @@ void MapEmitter::emitTask(Value task) {
     outer[d] = d == 0 ? rest : kb.rem(rest, kb.dim(kFixedDims + d));
     rest = kb.div(rest, kb.dim(kFixedDims + d));
   }
-  Value count = kb.minSigned(kb.dim(kInnerChunk), kb.sub(kb.dim(kInner), innerBegin));
   Value rowCount = kb.minSigned(kb.dim(kRowChunk), kb.sub(kb.dim(kRows), rowBegin));
 
   SmallVector<Value> bases;

@@ -94,3 +94,7 @@ double native::peakOf(Engine engine, const Target &target) {
 bool native::hasFastPairs(const Target &target) {
   return target.has(Isa::Bf16Dot) && 2 * ratesOf(target).pairsPerProduct > 1;
 }
+
+bool native::hasHalfUnits(const Target &target) {
+  return target.has(Isa::Avx512) && ratesOf(target).productsPerCycle < 2;
+}

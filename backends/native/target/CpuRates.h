@@ -43,5 +43,7 @@ double peakOf(Engine engine, const Target &target);
 /// Whether vectors sum up products of bfloat16 faster than those of float32: on AMD's CPUs twice as
 /// fast, on Intel's at half the rate.
 bool hasFastPairs(const Target &target);
+/// Whether vectors of the full width go through units of half of it, in two parts.
+bool hasHalfUnits(const Target &target);
 
 } // namespace quern::native
