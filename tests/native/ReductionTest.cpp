@@ -50,6 +50,7 @@ TEST_P(ReductionTest, integers) {
       KernelCheck check{.low = type[0] == 'u' ? 0.0 : -100, .high = 100};
       expectReduces(kind, "1", "tensor<5x77x" + type + ">", "tensor<5x" + type + ">", check);
       expectReduces(kind, "0", "tensor<5x77x" + type + ">", "tensor<77x" + type + ">", check);
+      expectReduces(kind, "0", "tensor<7x300x" + type + ">", "tensor<300x" + type + ">", check);
     }
 }
 

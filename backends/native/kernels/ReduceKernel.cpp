@@ -27,7 +27,8 @@ std::vector<int64_t> native::planRowTasks(const RowShape &shape, DType dtype, in
   return {shape.length, shape.inner, chunk, chunks};
 }
 
-void RowPieces::forEachPiece(const std::function<void(const RowPiece &)> &body) const {
+void RowPieces::forEachPiece(const std::function<void(const RowPiece &)> &body,
+                             int64_t linesAtOnce) const {
   constexpr int64_t kCacheLine = 64;
   Value length = kb.dim(kRowLength), inner = kb.dim(kRowInner);
   kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](Value task) {
@@ -41,13 +42,17 @@ void RowPieces::forEachPiece(const std::function<void(const RowPiece &)> &body) 
             width, active});
     };
     // Elements of a column may lie pages apart: take whole cache lines on the way.
-    int64_t lineLanes = kCacheLine / dtypeBytes(dtype);
     Value lines = kb.index(0);
-    if (kb.target().vectorBytes < kCacheLine) {
-      lines = kb.sub(count, kb.rem(count, kb.index(lineLanes)));
-      kb.forLoop(kb.index(0), lines, lineLanes,
-                 [&](Value at) { pieceAt(kb.add(column, at), lineLanes, {}); });
-    }
+    auto takePieces = [&](int64_t bytes) {
+      int64_t width = bytes / dtypeBytes(dtype);
+      Value end = kb.sub(count, kb.rem(count, kb.index(width)));
+      kb.forLoop(lines, end, width, [&](Value at) { pieceAt(kb.add(column, at), width, {}); });
+      lines = end;
+    };
+    if (linesAtOnce > 1)
+      takePieces(linesAtOnce * kCacheLine);
+    if (kb.target().vectorBytes < kCacheLine)
+      takePieces(kCacheLine);
     forEachVector(kb, kb.sub(count, lines), dtype, [&](Value at, int64_t width, Value active) {
       pieceAt(kb.add(kb.add(column, lines), at), width, active);
     });
@@ -74,10 +79,12 @@ public:
   ReduceEmitter(KernelBuilder &kb, const ReduceSpec &spec)
       : kb(kb), spec(spec), rows(kb, spec.contiguous, spec.dtype) {}
   void emit() {
-    rows.forEachPiece([&](const RowPiece &piece) { emitPiece(piece); });
+    rows.forEachPiece([&](const RowPiece &piece) { emitPiece(piece); }, linesAtOnce());
   }
 
 private:
+  /// Neighbouring lines come from memory at several times the rate of lines that are rows apart.
+  int64_t linesAtOnce() const;
   void emitPiece(const RowPiece &piece);
   /// log(sum(exp(x))), shifted by the maximum so that exp does not overflow.
   Value reduceLogSumExp(const RowPiece &piece);
@@ -90,6 +97,14 @@ private:
   RowPieces rows;
 };
 } // namespace
+
+int64_t ReduceEmitter::linesAtOnce() const {
+  // Four partial results of each are half of the registers.
+  constexpr int64_t kLines = 4, kRegisters = 32, kLineBytes = 64;
+  const Target &target = kb.target();
+  bool fits = target.vectorRegisters >= kRegisters && target.vectorBytes >= kLineBytes;
+  return fits && spec.kind != ReduceKind::LogSumExp ? kLines : 1;
+}
 
 Combine ReduceEmitter::combineKind() const {
   switch (spec.kind) {

@@ -56,8 +56,10 @@ public:
   RowPieces(KernelBuilder &kb, bool contiguous, DType dtype)
       : kb(kb), contiguous(contiguous), dtype(dtype) {}
 
-  /// Calls `body` for the pieces of every task.
-  void forEachPiece(const std::function<void(const RowPiece &)> &body) const;
+  /// Calls `body` for the pieces of every task. Of columns these are cache lines where there are so
+  /// many, and before them pieces of `linesAtOnce` lines.
+  void forEachPiece(const std::function<void(const RowPiece &)> &body,
+                    int64_t linesAtOnce = 1) const;
   /// Reduces a piece: its row, or each of its columns.
   mlir::Value reduce(const RowPiece &piece, Combine kind, const ElementMap &map) const;
 
