@@ -137,6 +137,41 @@ TEST_P(RowDotTest, EpiloguesOfFewColumns) {
   expectRowDots(graph);
 }
 
+// A row by fewer columns than a vector has lanes: the columns are the rows then. With more than
+// half as many whatever is chosen.
+TEST_P(RowDotTest, OneRow) {
+  for (auto [name, dtype] : {std::pair("f32", DType::Float32), {"f64", DType::Float64}}) {
+    Graph few, more;
+    int64_t lanes = target.lanes(dtype);
+    for (int64_t columns = 2; columns < std::max<int64_t>(lanes, 4); ++columns)
+      for (int64_t depth : {512, 1001}) {
+        Graph &graph = columns <= std::max<int64_t>(lanes / 2, 2) ? few : more;
+        graph.output(
+            graph.op("nn.matmul", {graph.input(fmt::format("1x{}x{}", depth, name)),
+                                   graph.weight(fmt::format("{}x{}x{}", depth, columns, name))}));
+      }
+    few.output(few.op("nn.matmul", {few.input(fmt::format("900x{}", name)),
+                                    few.weight(fmt::format("900x2x{}", name))}));
+    expectRowDots(few, dtype);
+    expectExact(more, check);
+  }
+}
+
+// What is read for a column is read for each result, and what is read for the row once.
+TEST_P(RowDotTest, EpiloguesOfOneRow) {
+  Graph graph;
+  for (GraphValue right : {graph.input("3x800xf32"), graph.weight("3x800xf32")})
+    for (const char *operand : {"3xf32", "1x3xf32", "1x1xf32", "1xf32", "f32"}) {
+      auto product = [&] {
+        return graph.op("nn.gemm", {graph.input("1x800xf32"), right, graph.input(operand)},
+                        "alpha = 2.0 : f64, beta = 3.0 : f64, trans_a = false, trans_b = true");
+      };
+      graph.output(graph.op("nn.relu", {graph.op("nn.sub", {product(), graph.input("3xf32")})}));
+      graph.output(graph.op("nn.mul", {product(), graph.input(operand)}));
+    }
+  expectRowDots(graph);
+}
+
 TEST_P(RowDotTest, AnyNumberOfRowsOfFewColumns) {
   Graph graph;
   GraphValue product =

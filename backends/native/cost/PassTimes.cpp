@@ -241,11 +241,12 @@ static StepEstimate estimateRowDots(const RowDotSpec &spec, const Pass &pass) {
   // Rows are loaded by whole vectors, of which one begins in a cycle of a unit, as do products.
   constexpr double kOfSum = 3, kOfTask = 20;
   double lanes = double(pass.target.lanes(spec.dtype)), columns = double(spec.columns);
-  double ofVector = std::max(columns, 1 + columns / double(spec.rowsAtOnce(pass.target)));
+  int64_t atOnce = spec.rowsAtOnce(pass.target);
+  double ofVector = std::max(columns, 1 + columns / double(atOnce));
   double row = pass.vectors(dims.depth, spec.dtype) * ofVector / pass.rates.productsPerCycle;
-  return pass.of(pass.tasks() * (lanes * (row + columns * kOfSum) + kOfTask +
-                                 columns * spec.epilogue.program.cycles()),
-                 0.9);
+  double results = lanes * columns * kOfSum + columns * spec.epilogue.program.cycles();
+  return pass.of(
+      double(ceilDiv(dims.rows, atOnce) * atOnce) * row + pass.tasks() * (kOfTask + results), 0.9);
 }
 
 static StepEstimate estimateAttention(const AttentionSpec &spec, const Pass &pass) {

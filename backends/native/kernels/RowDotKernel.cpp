@@ -4,6 +4,7 @@
 #include "backends/native/kernels/RowReduction.h"
 #include "backends/native/target/CpuRates.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 #include <algorithm>
@@ -118,9 +119,12 @@ RowDotEmitter::Values RowDotEmitter::add(const Values &rows, Value at, ValueRang
   return next;
 }
 
-/// Behind the last row it is read again.
+/// Behind the last row it is read again; where none of the rows is there, nothing is.
 RowDotEmitter::Values RowDotEmitter::sumsOf(Value first, int64_t count) {
   Value last = kb.sub(kb.dim(&RowDotDims::rows), kb.index(1)), depth = kb.dim(&RowDotDims::depth);
+  if (count < round)
+    depth = kb.builder().create<arith::SelectOp>(
+        kb.loc(), kb.lessThan(first, kb.dim(&RowDotDims::rows)), depth, kb.index(0));
   Values rows;
   for (int64_t i = 0; i < count; ++i) {
     Value row = kb.minSigned(kb.add(first, i), last);

@@ -331,6 +331,8 @@ static LoweringResult lowerProduct(MatrixProduct &p, FormOfB form, std::vector<L
   }
   step.buffers = {p.repeatedA ? *p.repeatedA : StepBuffer::of(p.a), std::move(b),
                   StepBuffer::of(p.result)};
+  if (form == FormOfB::Vector && swapsRowDots(p))
+    std::swap(step.buffers[0], step.buffers[1]);
   if (p.c)
     step.buffers.push_back(StepBuffer::of(p.c));
   for (const Epilogue::Operand &operand : p.epilogue.operands)

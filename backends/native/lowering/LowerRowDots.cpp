@@ -9,12 +9,19 @@
 
 #include <fmt/compile.h>
 #include <fmt/format.h>
+#include <utility>
 
 using namespace quern;
 using namespace quern::native;
 
-/// The columns of B, on which the code depends; 0 where they are too many, or only a run knows.
+bool native::swapsRowDots(const MatrixProduct &p) {
+  return p.m == 1 && p.n > 1 && p.n < p.context.target.lanes(p.dtype);
+}
+
+/// The vectors, on which the code depends; 0 where they are too many, or only a run knows.
 static int64_t columnsOf(const MatrixProduct &p) {
+  if (swapsRowDots(p))
+    return 1;
   int64_t columns = p.columnAxisOfB < 0 ? 1 : p.context.fixedSize(p.b, p.columnAxisOfB).value_or(0);
   // One vector serves models whose sizes are open.
   if (p.n == 1)
@@ -42,7 +49,7 @@ StepBuffer native::packForRowDots(const MatrixProduct &p) {
 
 std::optional<Reason> native::refuseRowDots(const MatrixProduct &p) {
   if (!columnsOf(p) || p.batch != 1)
-    return Reason{ReasonCode::Shape, "B is not a vector or a few"};
+    return Reason{ReasonCode::Shape, "neither factor is a vector or a few"};
   if (!isFloat(p.dtype) || p.dtypeA != p.dtype || p.dtypeB != p.dtype)
     return Reason{ReasonCode::ElementType, "products of rows are of float32 and float64"};
   if (p.strideKA != 1 || (p.strideKB != 1 && !packsRowDots(p)))
@@ -56,11 +63,12 @@ std::optional<Reason> native::refuseRowDots(const MatrixProduct &p) {
 static LoweredStep stepOf(const MatrixProduct &p, EpilogueCode epilogue) {
   LoweredStep step;
   step.kernel = kernelOf(RowDotSpec{p.dtype, columnsOf(p), std::move(epilogue)});
-  step.dims = flattenDims(RowDotDims{.rows = p.m,
-                                     .depth = p.k,
-                                     .rowStride = p.rowStrideA,
-                                     .columnStride = packsRowDots(p) ? p.k : p.strideNB});
-  step.tasks = ceilDiv(p.m, p.context.target.lanes(p.dtype));
+  int64_t strideOfB = packsRowDots(p) ? p.k : p.strideNB;
+  RowDotDims dims{.rows = p.m, .depth = p.k, .rowStride = p.rowStrideA, .columnStride = strideOfB};
+  if (swapsRowDots(p))
+    dims = {.rows = p.n, .depth = p.k, .rowStride = strideOfB};
+  step.dims = flattenDims(dims);
+  step.tasks = ceilDiv(dims.rows, p.context.target.lanes(p.dtype));
   step.grain = chooseGrain(step.tasks, p.flops());
   return step;
 }
@@ -74,16 +82,20 @@ double native::costOfRowDots(const MatrixProduct &p, double movingNs) {
 }
 
 /// Of one column what is read for a row is there for each result, and what is read for a column is
-/// there once.
-static OperandAccess ofOneColumn(OperandAccess access) {
-  return access == OperandAccess::PerRow      ? OperandAccess::Full
-         : access == OperandAccess::PerColumn ? OperandAccess::Scalar
-                                              : access;
+/// there once; of one row the other way around.
+static OperandAccess ofOneVector(OperandAccess access, OperandAccess ofResults,
+                                 OperandAccess ofVector) {
+  return access == ofResults  ? OperandAccess::Full
+         : access == ofVector ? OperandAccess::Scalar
+                              : access;
 }
 
 LoweredStep native::lowerRowDots(const MatrixProduct &p, EpilogueCode epilogue) {
-  if (p.n == 1)
+  OperandAccess ofResults = OperandAccess::PerRow, ofVector = OperandAccess::PerColumn;
+  if (swapsRowDots(p))
+    std::swap(ofResults, ofVector);
+  if (columnsOf(p) == 1)
     for (OperandAccess &access : epilogue.access)
-      access = ofOneColumn(access);
+      access = ofOneVector(access, ofResults, ofVector);
   return stepOf(p, std::move(epilogue));
 }

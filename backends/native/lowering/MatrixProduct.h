@@ -40,16 +40,19 @@ struct MatrixProduct {
 std::optional<Reason> resolve(nn::MatMulOp op, MatrixProduct &p, std::vector<LoweredStep> &steps);
 std::optional<Reason> resolve(nn::GemmOp op, MatrixProduct &p, std::vector<LoweredStep> &steps);
 
-// LowerRowDots.cpp: B is a vector, or a few, and read by lanes along k.
+// LowerRowDots.cpp: B is a vector, or a few, or A is a vector that meets a few, and both are read
+// by lanes along k.
 /// Why `p` cannot be computed so, if it cannot.
 std::optional<Reason> refuseRowDots(const MatrixProduct &p);
+/// Whether A is the vector, and the columns of B are the rows: fewer than a vector has lanes.
+bool swapsRowDots(const MatrixProduct &p);
 /// Whether the columns of B, which is constant, are packed one after the other; else they are read
 /// as they are.
 bool packsRowDots(const MatrixProduct &p);
 StepBuffer packForRowDots(const MatrixProduct &p);
 /// The nanoseconds it is expected to take in one thread, beside those for moving bytes.
 double costOfRowDots(const MatrixProduct &p, double movingNs);
-/// The step, but for its buffers: A, B, the result and the epilogue's operands.
+/// The step, but for its buffers: A, B (B, A if swapped), the result and the epilogue's operands.
 LoweredStep lowerRowDots(const MatrixProduct &p, EpilogueCode epilogue);
 
 } // namespace quern::native
