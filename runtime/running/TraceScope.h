@@ -5,7 +5,6 @@
 
 #include <atomic>
 #include <optional>
-#include <utility>
 
 namespace quern {
 
@@ -14,9 +13,9 @@ class TraceScope {
 public:
   /// `describe()` gives a TraceSpan without thread and times. It is called only while somebody
   /// records.
-  template <typename Describe> explicit TraceScope(Describe &&describe) {
+  template <typename Describe> explicit TraceScope(const Describe &describe) {
     if (uint64_t current = recordingNumber.load(std::memory_order_acquire))
-      start(current, std::forward<Describe>(describe)());
+      start(current, describe());
   }
   TraceScope(std::string_view category, std::string_view name)
       : TraceScope([&] { return TraceSpan{.category = category, .name = std::string(name)}; }) {}
