@@ -38,3 +38,36 @@ CompiledModel.warm_up$:
 CompiledModel.compare$:
     def compare(self, original: Any = None, inputs: Any = None, *, seconds: float = 0.5, rtol: float | None = None, atol: float | None = None, systems: Sequence[str] | None = None) -> Any:
         \doc
+
+load_library$:
+    def load_library(path: str, /, **kwargs: Any) -> CompiledModel: ...
+
+Model.steps$:
+    def steps(self, dims: object | None = None) -> list[Any]:
+        \doc
+
+inspect_(file|library)$:
+    def inspect_\1(path: str) -> dict[str, Any]: ...
+
+inspect_bytes$:
+    def inspect_bytes(bytes: bytes) -> dict[str, Any]: ...
+
+problems$:
+    def problems(path: str) -> list[dict[str, Any]]:
+        \doc
+
+host_cpu$:
+    def host_cpu() -> dict[str, Any]:
+        \doc
+
+compare_models$:
+    def compare_models(model: Model, reference: CompiledModel, compiled: CompiledModel, inputs: object | None, rtol: float | None, atol: float | None, seconds: float, small_weights: bool) -> dict[str, Any]: ...
+
+benchmark_model$:
+    def benchmark_model(model: CompiledModel, inputs: object | None, seconds: float) -> dict[str, Any]: ...
+
+output_differences$:
+    def output_differences(model: CompiledModel, wanted: object, found: object, rtol: float | None, atol: float | None) -> list[dict[str, Any]]: ...
+
+sample_feed$:
+    def sample_feed(model: CompiledModel) -> list[Any]: ...

@@ -1,17 +1,18 @@
 """Element types that NumPy has from the package ml_dtypes, and what comes by DLPack."""
-from typing import Any
+import importlib
+from typing import Any, Optional
 
 import numpy as np
 
 from .errors import InvalidInputError
 
 try:
-    import ml_dtypes
+    ml_dtypes: Any = importlib.import_module("ml_dtypes")
 except ImportError:  # bits in integers stand for them
     ml_dtypes = None
 
 
-def extension_dtype(name):
+def extension_dtype(name: str) -> Optional[Any]:
     """ml_dtypes' type of this name, or None."""
     kind = getattr(ml_dtypes, name, None)
     return None if kind is None else np.dtype(kind)
@@ -33,7 +34,7 @@ STORAGE = {name: "int8" if name.startswith("int") else "uint16" if name == "bflo
            for number, name in ONNX_DTYPES.items() if number >= 16}
 
 
-def element_type_of(dtype):
+def element_type_of(dtype: Any) -> int:
     """ONNX's number of one of NumPy's types."""
     name = "object" if dtype.kind in "USO" else dtype.name
     for number, known in ONNX_DTYPES.items():
@@ -59,7 +60,7 @@ def dtype_of(element_type: Any) -> Any:
         raise InvalidInputError(f"{element_type!r} is no element type: {error}") from None
 
 
-def from_dlpack(value):
+def from_dlpack(value: Any) -> Any:
     """A NumPy array on the memory of a tensor of another framework."""
     if getattr(value, "requires_grad", False):
         value = value.detach()

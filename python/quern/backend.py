@@ -3,9 +3,14 @@
     import onnx.backend.test, quern.backend
     tests = onnx.backend.test.BackendTest(quern.backend, __name__)
 """
+from __future__ import annotations
+
+from typing import Any, Optional, Sequence
+
 import onnx
 from onnx.backend.base import Backend, BackendRep, Device, DeviceType, namedtupledict
 
+from ._quern import CompiledModel
 from .compiling import compile as compile_model
 from .errors import QuernError, UsageError
 from .sources import load
@@ -14,21 +19,22 @@ from .sources import load
 class QuernBackendRep(BackendRep):
     """A compiled model."""
 
-    def __init__(self, compiled):
+    def __init__(self, compiled: CompiledModel) -> None:
         self._compiled = compiled
 
-    def run(self, inputs, **options):
+    def run(self, inputs: Any, **options: Any) -> tuple[Any, ...]:
         feed = inputs if isinstance(inputs, dict) else list(inputs)
         results = self._compiled.run(None, feed)
         names = [port.name for port in self._compiled.outputs]
-        return namedtupledict("Outputs", names)(*results)
+        outputs: tuple[Any, ...] = namedtupledict("Outputs", names)(*results)
+        return outputs
 
 
 class QuernBackend(Backend):
     """Runs models with the native backend, or with `backend="interpreter"`."""
 
     @classmethod
-    def is_compatible(cls, model, device="CPU", **options):
+    def is_compatible(cls, model: onnx.ModelProto, device: str = "CPU", **options: Any) -> bool:
         try:
             load(model)
             return cls.supports_device(device)
@@ -36,17 +42,20 @@ class QuernBackend(Backend):
             return False
 
     @classmethod
-    def prepare(cls, model, device="CPU", **options):
+    def prepare(cls, model: onnx.ModelProto, device: str = "CPU", **options: Any) -> QuernBackendRep:
         if not cls.supports_device(device):
             raise UsageError(f"there is no device {device}")
         return QuernBackendRep(compile_model(model, **options))
 
     @classmethod
-    def run_model(cls, model, inputs, device="CPU", **options):
+    def run_model(cls, model: onnx.ModelProto, inputs: Any, device: str = "CPU",
+                  **options: Any) -> tuple[Any, ...]:
         return cls.prepare(model, device, **options).run(inputs)
 
     @classmethod
-    def run_node(cls, node, inputs, device="CPU", outputs_info=None, **options):
+    def run_node(cls, node: onnx.NodeProto, inputs: Any, device: str = "CPU",
+                 outputs_info: Optional[Sequence[tuple[Any, Any]]] = None,
+                 **options: Any) -> tuple[Any, ...]:
         """Runs one node; opset_version says which it is of, the newest unless given."""
         version = options.pop("opset_version", onnx.defs.onnx_opset_version())
         given = [name for name in node.input if name]
@@ -64,8 +73,8 @@ class QuernBackend(Backend):
         return cls.run_model(model, inputs, device, **options)
 
     @classmethod
-    def supports_device(cls, device):
-        return Device(device).type == DeviceType.CPU
+    def supports_device(cls, device: str) -> bool:
+        return bool(Device(device).type == DeviceType.CPU)
 
 
 is_compatible = QuernBackend.is_compatible

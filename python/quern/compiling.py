@@ -90,8 +90,8 @@ def compile(model: Any, example_inputs: Any = None, *, shapes: Optional[Shapes] 
         if given != ("native", "host", 3, "f32", None, "given", "auto", None) or samples is not None:
             raise UsageError(f"{os.fspath(model)} is compiled: its backend, CPU, level and "
                              "precision are given")
-        ready = sources.load(model, example_inputs, threads=threads, **sizes, **run_options,
-                             **export_options)
+        ready: CompiledModel = sources.load(model, example_inputs, threads=threads, **sizes,
+                                            **run_options, **export_options)
     elif cache:
         if backend != "native":
             raise UsageError("the cache is for native code")

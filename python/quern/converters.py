@@ -84,8 +84,8 @@ def from_torch(module: Any, example_inputs: Any, options: dict[str, Any]) -> Exp
     mode = contextlib.nullcontext() if is_program else _in_eval_mode(module)
     arguments = () if is_program else (tuple(example_inputs),)
     with torch.no_grad(), mode, errors_of("torch.onnx", name):
-        program = torch.onnx.export(module, *arguments,
-                                    **{"dynamo": True, "verbose": False, **options})
+        program: Any = torch.onnx.export(module, *arguments,
+                                         **{"dynamo": True, "verbose": False, **options})
     message = program.model_proto
     names = keys_of(getattr(program, "exported_program", None))
     if names:

@@ -258,7 +258,7 @@ def compare(model: Any, inputs: Any = None, *, reference: Any = None, example_in
                              "from, reference=MODEL")
         if (precision, max_error, weights, winograd) != ("f32", None, "given", "auto"):
             raise UsageError(f"{os.fspath(model)} is compiled: its precision is given")
-        loaded = None
+        loaded: Any = None
         compiled = sources.load(model, shapes=shapes, dims=dims, threads=threads, **export_options)
         # What is known of sizes, the library tells.
         shapes = {port.name: port.shape for port in compiled.inputs
@@ -289,7 +289,8 @@ class ComparedNodes(_Shown):
 
     @property
     def nodes(self) -> list[dict[str, Any]]:
-        return self.report["nodes"]
+        nodes: list[dict[str, Any]] = self.report["nodes"]
+        return nodes
 
     @property
     def passed(self) -> bool:
@@ -298,12 +299,14 @@ class ComparedNodes(_Shown):
     @property
     def first(self) -> Optional[str]:
         """The first node that differs by more than its bound."""
-        return self.report["first"]
+        first: Optional[str] = self.report["first"]
+        return first
 
     @property
     def fault(self) -> str:
         """"none", "code" (of the first node) or "graph" (a pass before it)."""
-        return self.report["fault"]
+        fault: str = self.report["fault"]
+        return fault
 
     def _title(self) -> str:
         return self.verdict or f"all {len(self.nodes)} values agree with the interpreter"
@@ -378,7 +381,7 @@ def benchmark(model: Any, inputs: Any = None, *, example_inputs: Any = None,
         raise UsageError(f"there is no backend '{backend}'{' in a library' * is_library}")
     if is_library and (precision, max_error, weights, winograd) != ("f32", None, "given", "auto"):
         raise UsageError(f"{os.fspath(model)} is compiled: its precision is given")
-    run_options = {"threads": threads} if is_library else {}
+    run_options: dict[str, Any] = {"threads": threads} if is_library else {}
     began = time.perf_counter()
     loaded = sources.load(model, example_inputs, shapes=shapes, dims=dims, **run_options,
                           **export_options)
@@ -404,11 +407,13 @@ class Explained(_Shown):
 
     @property
     def causes(self) -> list[dict[str, Any]]:
-        return self.report["causes"]
+        causes: list[dict[str, Any]] = self.report["causes"]
+        return causes
 
     @property
     def steps(self) -> list[dict[str, Any]]:
-        return self.report["steps"]
+        steps: list[dict[str, Any]] = self.report["steps"]
+        return steps
 
     def save(self, path: Union[str, os.PathLike[str]]) -> None:
         """Writes the page."""

@@ -58,9 +58,10 @@ def udf_of(predictor: Predictor) -> Any:
             yield columns[fields[0].name] if is_one else pandas.DataFrame(columns)
 
     # PySpark reads the kind of a function from these; one column comes as it is, not as a tuple.
-    given = tuple[pandas.Series, ...] if len(names) > 1 else pandas.Series
+    given: Any = tuple[pandas.Series, ...] if len(names) > 1 else pandas.Series
+    iterator: Any = Iterator
     predict.__annotations__ = {
-        "parts": Iterator[given], "return": Iterator[pandas.Series if is_one else pandas.DataFrame]}
+        "parts": iterator[given], "return": iterator[pandas.Series if is_one else pandas.DataFrame]}
     return pandas_udf(predict, struct[0].dataType if is_one else struct)
 
 

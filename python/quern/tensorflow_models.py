@@ -308,9 +308,9 @@ def _by_tf2onnx(tf: Any, serve: Callable[..., Any], call: Call, options: dict[st
     tf2onnx = need("tf2onnx", "exporter='tf2onnx'")
     specs = tuple(call.specs.values())
 
-    @tf.function(input_signature=specs, autograph=False)
-    def positional(*tensors: Any) -> Any:
+    def serve_positional(*tensors: Any) -> Any:
         return serve(**dict(zip(call.specs, tensors)))
+    positional = tf.function(serve_positional, input_signature=specs, autograph=False)
     model, _ = tf2onnx.convert.from_function(positional, input_signature=specs, **options)
     return bytes(model.SerializeToString())
 

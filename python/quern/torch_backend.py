@@ -8,9 +8,12 @@ INFO. When nothing of a module runs in Quern, one warning says so, with the reas
 torch.compile(..., options={"precision": "bf16"}) is the precision of quern.compile; "max_error",
 "weights" and "winograd" are its others. With precision "auto" errors are measured on the call at hand.
 """
+from __future__ import annotations
+
 import logging
 import re
 import threading
+from typing import Any, ClassVar, Mapping, Optional, Sequence
 
 import torch
 
@@ -30,6 +33,10 @@ _TOLERANCE = 1e-3
 _LOWERED_TOLERANCE = 1e-2
 
 
+# A dimension: (argument, dimension).
+_Place = tuple[int, int]
+
+
 class NotForQuern(Exception):
     """Why a piece stays with torch."""
 
@@ -37,15 +44,16 @@ class NotForQuern(Exception):
 class _Module(torch.nn.Module):
     """A piece with its constants inside, on the tensors that vary from call to call."""
 
-    def __init__(self, graph, given, inputs, sizes):
+    def __init__(self, graph: torch.fx.GraphModule, given: Sequence[Any], inputs: Sequence[int],
+                 sizes: Mapping[int, _Place]) -> None:
         super().__init__()
         self.graph = graph
         self._inputs, self._sizes = inputs, sizes
-        self._given = [None if i in inputs or i in sizes else
-                       value.detach() if isinstance(value, torch.Tensor) else value
-                       for i, value in enumerate(given)]
+        self._given: list[Any] = [None if i in inputs or i in sizes else
+                                  value.detach() if isinstance(value, torch.Tensor) else value
+                                  for i, value in enumerate(given)]
 
-    def forward(self, *tensors):
+    def forward(self, *tensors: torch.Tensor) -> Any:
         given = list(self._given)
         for i, tensor in zip(self._inputs, tensors):
             given[i] = tensor
@@ -54,12 +62,12 @@ class _Module(torch.nn.Module):
         return self.graph(*given)
 
 
-def _is_constant(value):
+def _is_constant(value: Any) -> bool:
     return not isinstance(value, torch.Tensor) or isinstance(value, torch.nn.Parameter) or bool(
         getattr(value, "_dynamo_static_input_type", None))
 
 
-def _find_sizes(graph):
+def _find_sizes(graph: torch.fx.GraphModule) -> tuple[set[_Place], dict[int, _Place]]:
     """The dimensions of arguments that torch knows to vary, as (argument, dimension); and the
     arguments that are such a size, with the first place where it is one."""
     values = [node.meta.get("example_value") for node in graph.graph.nodes
@@ -72,13 +80,13 @@ def _find_sizes(graph):
                           if isinstance(value, torch.SymInt) and str(value) in places}
 
 
-def _to_torch(array):
+def _to_torch(array: Any) -> torch.Tensor:
     if array.dtype.name == "bfloat16":
         return torch.from_numpy(array.view("uint16")).view(torch.bfloat16)
     return torch.from_numpy(array)
 
 
-def _check_output(wanted, found, least):
+def _check_output(wanted: Any, found: torch.Tensor, least: float) -> None:
     if not isinstance(wanted, torch.Tensor) or wanted.shape != found.shape or (
             wanted.dtype != found.dtype):
         raise NotForQuern("the exported piece gives other outputs")
@@ -95,26 +103,28 @@ def _check_output(wanted, found, least):
         raise NotForQuern("the exported piece gives other values: random or not exported right")
 
 
-def _stride_order(tensor):
+def _stride_order(tensor: torch.Tensor) -> Optional[list[int]]:
     """The dimensions from the outermost to the innermost in memory; None when that is their
     own order."""
-    order = sorted(range(tensor.dim()), key=lambda dim: (-tensor.stride(dim), dim))
+    strides = tensor.stride()
+    order = sorted(range(tensor.dim()), key=lambda dim: (-strides[dim], dim))
     return None if tensor.is_contiguous() or order == sorted(order) else order
 
 
-def _reordered(tensor, order):
+def _reordered(tensor: torch.Tensor, order: Optional[Sequence[int]]) -> torch.Tensor:
     if order is None:
         return tensor
     inverse = sorted(range(len(order)), key=order.__getitem__)
-    return tensor.permute(order).contiguous().permute(inverse)
+    return tensor.permute(*order).contiguous().permute(*inverse)
 
 
 class _Variant:
     """A piece compiled for shapes, of which None is any size."""
 
-    def __init__(self, module, tensors, open_dims, options):
+    def __init__(self, module: torch.nn.Module, tensors: Sequence[torch.Tensor],
+                 open_dims: Sequence[set[int]], options: Mapping[str, Any]) -> None:
         specs = tuple({dim: torch.export.Dim.AUTO for dim in dims} for dims in open_dims)
-        sizes = {"dynamic_shapes": (specs,)} if any(open_dims) else {}
+        sizes: dict[str, Any] = {"dynamic_shapes": (specs,)} if any(open_dims) else {}
         if options.get("precision") == "auto":
             options = {**options, "samples": [tensor.detach() for tensor in tensors]}
         self._compiled = compile_model(module.eval(), tuple(tensors), **sizes, **options)
@@ -124,18 +134,18 @@ class _Variant:
         ports = self._compiled.inputs
         if len(ports) != len(tensors):
             raise NotForQuern("the exporter has dropped inputs")
-        self.shapes = [tuple(size if isinstance(size, int) else None for size in port.shape)
+        self.shapes = [tuple(size if isinstance(size, int) else None for size in port.shape or ())
                        for port in ports]
-        self._orders = None
+        self._orders: Optional[list[Optional[list[int]]]] = None
 
-    def fits(self, tensors):
+    def fits(self, tensors: Sequence[torch.Tensor]) -> bool:
         """Sizes of 0 and 1 have rules of their own: no open size stands for them."""
         return all(len(shape) == tensor.dim() and
                    all(size == wanted if wanted is not None else size > 1
                        for size, wanted in zip(tensor.shape, shape))
                    for tensor, shape in zip(tensors, self.shapes))
 
-    def check(self, tensors, wanted):
+    def check(self, tensors: Sequence[torch.Tensor], wanted: Sequence[Any]) -> None:
         """NotForQuern unless it gives what torch has given."""
         found = self(*tensors)
         if len(wanted) != len(found):
@@ -144,7 +154,7 @@ class _Variant:
             _check_output(one, other, self._tolerance)
         self._orders = [_stride_order(tensor) for tensor in wanted]
 
-    def __call__(self, *tensors):
+    def __call__(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
         arrays = self._compiled.run(None, [tensor.detach() for tensor in tensors])
         outputs = tuple(map(_to_torch, arrays))
         if self._orders is None:
@@ -152,11 +162,11 @@ class _Variant:
         return tuple(map(_reordered, outputs, self._orders))
 
 
-def _versions(given):
+def _versions(given: Sequence[Any]) -> list[Optional[int]]:
     return [value._version if isinstance(value, torch.Tensor) else None for value in given]
 
 
-def _refuse_aliases(given, outputs):
+def _refuse_aliases(given: Sequence[Any], outputs: Sequence[Any]) -> None:
     memory = {value.untyped_storage().data_ptr() for value in given
               if isinstance(value, torch.Tensor)}
     if any(isinstance(output, torch.Tensor) and output.untyped_storage().data_ptr() in memory
@@ -167,22 +177,22 @@ def _refuse_aliases(given, outputs):
 class _Owner:
     """What was given to torch.compile: one warning, when nothing of it runs in Quern."""
 
-    _all = {}
+    _all: ClassVar[dict[Any, _Owner]] = {}
 
-    def __init__(self, name):
+    def __init__(self, name: str) -> None:
         self._name = name
         self._runs = self._warned = False
 
     @classmethod
-    def of(cls, name, key):
+    def of(cls, name: str, key: Any) -> _Owner:
         if len(cls._all) >= _MOST_KNOWN:
             cls._all.clear()
         return cls._all.setdefault(key, cls(name))
 
-    def note_run(self):
+    def note_run(self) -> None:
         self._runs = True
 
-    def note_refusal(self, reason):
+    def note_refusal(self, reason: str) -> None:
         if not self._runs and not self._warned:
             self._warned = True
             log.warning("nothing of %s runs in Quern: %s", self._name, reason)
@@ -196,7 +206,7 @@ class _Origin:
     _PLACE = re.compile(r'File "(.+?)", line (\d+), in (\S+)')
     _REST = re.compile(r"torch_dynamo_resume_in_(.+)_at_\d+")
 
-    def __init__(self, graph):
+    def __init__(self, graph: torch.fx.GraphModule) -> None:
         nodes = [node.meta for node in graph.graph.nodes]
         traces = [self._PLACE.search(meta.get("stack_trace") or "") for meta in nodes]
         file, line, function = next((trace.groups() for trace in traces if trace), (None,) * 3)
@@ -209,7 +219,7 @@ class _Origin:
             f"the function {rest[1] if rest else function or ''}".rstrip())
         self._place = file, line if self.is_whole else None
 
-    def owner(self, given):
+    def owner(self, given: Sequence[Any]) -> _Owner:
         parameter = next((value for value in given if isinstance(value, torch.nn.Parameter)), None)
         whose = parameter.data_ptr() if self.is_whole and parameter is not None else None
         return _Owner.of(self.name, (self.name, *self._place, whose))
@@ -218,20 +228,20 @@ class _Origin:
 class _Piece:
     """A piece of a graph: a callable with what has been compiled of it so far."""
 
-    def __init__(self, graph, options):
+    def __init__(self, graph: torch.fx.GraphModule, options: Mapping[str, Any]) -> None:
         self.graph = graph
         self._options = options
         self._origin = _Origin(graph)
-        self._reason = None
+        self._reason: Optional[str] = None
         self._varying, self._sizes = _find_sizes(graph)
         self._lock = threading.Lock()
-        self._known = {}
+        self._known: dict[Any, Optional[_Variant]] = {}
         # By the constants: the variants, and the shapes that calls had.
-        self._variants = {}
+        self._variants: dict[Any, tuple[list[_Variant], list[Any]]] = {}
         self._exports = 0
         self._stays = False
 
-    def __call__(self, *given):
+    def __call__(self, *given: Any) -> Any:
         reason = self._reason if self._stays else self._needs_torch(given)
         if reason:
             self._refused(given, reason)
@@ -247,7 +257,7 @@ class _Piece:
         key = family, tuple(tensor.shape for tensor in tensors)
         variant = self._known.get(key, self)
         if variant is None:
-            self._refused(given, self._reason)
+            self._refused(given, str(self._reason))
             return self.graph(*given)
         if variant is not self:
             return variant(*tensors)
@@ -255,7 +265,7 @@ class _Piece:
             return self._first_call(given, inputs, tensors, key)
 
     @staticmethod
-    def _needs_torch(given):
+    def _needs_torch(given: Sequence[Any]) -> Optional[str]:
         """Why a call is none for Quern; None when it may be one."""
         tensors = [value for value in given if isinstance(value, torch.Tensor)]
         if not tensors:
@@ -270,7 +280,7 @@ class _Piece:
                     "torch.inference_mode()")
         return None
 
-    def _refused(self, given, reason):
+    def _refused(self, given: Sequence[Any], reason: str) -> None:
         """Says why the piece stays with torch, once. That nothing of its owner runs in Quern is
         known when the piece is all of it, or when it is called again."""
         is_new = reason != self._reason
@@ -280,7 +290,8 @@ class _Piece:
             self._origin.owner(given).note_refusal(reason)
         self._reason = reason
 
-    def _first_call(self, given, inputs, tensors, key):
+    def _first_call(self, given: Sequence[Any], inputs: Sequence[int],
+                    tensors: Sequence[torch.Tensor], key: Any) -> Any:
         """Torch's result; the calls that follow with this key have Quern's, if it is the same."""
         before = _versions(given)
         result = self.graph(*given)
@@ -302,7 +313,8 @@ class _Piece:
                           root_cause(error))
         return result
 
-    def _variant_for(self, given, inputs, tensors, key, outputs):
+    def _variant_for(self, given: Sequence[Any], inputs: Sequence[int],
+                     tensors: Sequence[torch.Tensor], key: Any, outputs: Sequence[Any]) -> _Variant:
         """One that fits, with the sizes open that have been seen to vary, or a new one."""
         variants, seen = self._variants.setdefault(key[0], ([], []))
         for variant in variants:
@@ -323,7 +335,8 @@ class _Piece:
         variants.append(variant)
         return variant
 
-    def _export(self, module, tensors, open_dims, outputs):
+    def _export(self, module: torch.nn.Module, tensors: Sequence[torch.Tensor],
+                open_dims: Sequence[set[int]], outputs: Sequence[Any]) -> _Variant:
         self._exports += 1
         try:
             variant = _Variant(module, tensors, open_dims, self._options)
@@ -336,7 +349,8 @@ class _Piece:
         return self._export(module, tensors, [set()] * len(tensors), outputs)
 
 
-def quern(graph, example_inputs, options=None):
+def quern(graph: torch.fx.GraphModule, example_inputs: Sequence[Any],
+          options: Optional[Mapping[str, Any]] = None) -> _Piece:
     """The backend; see the module."""
     unknown = set(options or {}) - {"precision", "max_error", "weights", "winograd"}
     if unknown:

@@ -131,6 +131,6 @@ void python::bindQuantize(nb::module_ &module) {
       "dict[str, list[int]], dims: dict[str, int], *, " +
       options.str() +
       "seconds: float = ..., seed: int = ..., timeout: float | None = ..., progress: object | None "
-      "= ...) -> dict";
+      "= ...) -> dict[str, Any]";
   module.def("quantize_model", quantizeModel, nb::sig(signature.c_str()));
 }
