@@ -59,6 +59,9 @@ mlir::Value emitFunction(KernelBuilder &kb, const std::string &name, mlir::Value
     mlir::Value wide = nn::lookupElementwise("nn.sigmoid")->emit(emitter, x, {});
     if (name == "rounded.silu")
       wide = emitter.mul(wide, x);
+    if (name == "rounded.tanh")
+      wide = emitter.add(emitter.mul(wide, kb.floatConstant(DType::Float32, lanes, 2)),
+                         kb.floatConstant(DType::Float32, lanes, -1));
     auto halves = nn::registerType(kb.builder().getContext(), DType::BFloat16, lanes);
     mlir::Value half = kb.builder().create<mlir::arith::TruncFOp>(kb.loc(), halves, wide);
     return kb.builder().create<mlir::arith::ExtFOp>(kb.loc(), x.getType(), half);
@@ -266,6 +269,8 @@ TEST(MathInstructionsTest, sigmoidsThatAreRoundedToBf16DoNotDivide) {
   EXPECT_NE(assemblyOf(target, "rounded.silu").find("vrcp14ps"), std::string::npos);
   EXPECT_EQ(assemblyOf(target, "rounded.silu").find("vdivps"), std::string::npos);
   EXPECT_NE(assemblyOf(target, "nn.sigmoid").find("vdivps"), std::string::npos);
+  EXPECT_NE(assemblyOf(target, "rounded.tanh").find("vdivps"), std::string::npos)
+      << "a difference from 1 keeps less than all of its bits";
 }
 
 /// The whole of a sigmoid is found, not its exponential alone: no lane chooses between two

@@ -65,12 +65,16 @@ static void eraseUnused(Operation *op) {
 }
 
 /// Whether all that becomes of a value is rounded to bfloat16, by products and sums at most: a
-/// fourteenth of what that rounds off is lost in it.
+/// fourteenth of what that rounds off is lost in it. Not where a constant is added, which may be
+/// what the sigmoid comes close to: tanh is 2 sigmoid - 1.
 static bool isRoundedToBf16(Value value) {
   return !value.use_empty() && llvm::all_of(value.getUsers(), [](Operation *user) {
     if (isa<arith::TruncFOp>(user))
       return getElementTypeOrSelf(user->getResult(0).getType()).isBF16();
-    return isa<arith::MulFOp, arith::AddFOp>(user) && isRoundedToBf16(user->getResult(0));
+    auto isConstant = [](Value operand) { return operand.getDefiningOp<arith::ConstantOp>(); };
+    bool isKind = isa<arith::MulFOp>(user) ||
+                  (isa<arith::AddFOp>(user) && llvm::none_of(user->getOperands(), isConstant));
+    return isKind && isRoundedToBf16(user->getResult(0));
   });
 }
 
