@@ -148,8 +148,8 @@ TEST(KernelKey, TextNamesFields) {
   EXPECT_EQ(kernelOf(spec, "").source->text(),
             "dot(tile=(types=(a=float32, b=float32, accumulate=float32, c=float32), lanes=16, "
             "vectors=2, levels=[(trip=3, strideA=-1, unroll=1, hasStrideB=false)], rowStrideA=-1, "
-            "packedB=true, group=1, partialGroup=false, lastSteps=0, linesAhead=0, "
-            "chains=1), "
+            "packedB=true, group=1, partialGroup=false, lastSteps=0, lastElements=0, "
+            "linesAhead=0, chains=1), "
             "heights=[9, 2], flat=false, rowStrideC=-1, contiguousColumns=false, "
             "groupsRepeat=false, maskColumns=false, clipsRows=false, bias=none, "
             "scaledBlocks=false, shiftedBlocks=false, widensPanel=false, splitsK=false, "

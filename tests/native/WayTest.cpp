@@ -197,7 +197,7 @@ TEST_F(WayTest, ConvolutionInBlocks) {
   EXPECT_EQ(chosen(parse(blockedConv(64, 64, 28, 2, 5, 5), "nn.conv")), "winograd4");
   EXPECT_EQ(chosen(parse(blockedConv(64, 64, 28, 1, 1, 7), "nn.conv")), "winograd4");
   EXPECT_EQ(chosen(parse(blockedConv(64, 64, 28, 1, 7, 7), "nn.conv")), "winograd2");
-  EXPECT_EQ(chosen(parse(blockedConv(64, 64, 28, 1, 8, 8), "nn.conv")), "blocked");
+  EXPECT_EQ(chosen(parse(blockedConv(64, 64, 28, 1, 9, 9), "nn.conv")), "blocked");
   EXPECT_EQ(chosen(parse(blockedConv(64, 64, 56, 1, 1, 1), "nn.conv")), "blocked");
   EXPECT_EQ(chosen(parse(blockedConv(256, 256, 2), "nn.conv")), "blocked");
   EXPECT_EQ(chosen(parse(blockedConv(2052, 4, 8), "nn.conv")), "blocked");
