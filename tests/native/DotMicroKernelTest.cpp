@@ -173,7 +173,7 @@ TEST(DotDims, PartsOfK) {
         EXPECT_EQ(dims.stepsOfPart % 2, 0);
         EXPECT_LE(dims.stepsOfPart * spec.tile.columns() * 4, (256 << 10) + 512);
       }
-      EXPECT_GE(dims.lineChunks * dims.linesPerChunk, lines);
+      EXPECT_GE(dims.lineChunks() * dims.linesPerChunk, lines);
       EXPECT_LE(dims.bytesOfPartialSums(spec), 64 * 6 * 64 * 4);
       EXPECT_EQ(dims.aheadStride > 0, dims.linesPerChunk > 1);
     }

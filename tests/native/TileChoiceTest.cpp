@@ -147,6 +147,22 @@ TEST(TileChoiceTest, TaskSizes) {
   EXPECT_EQ(chooseGrain(100, 1e6), 50);
 }
 
+TEST(TileChoiceTest, ThreadsKeepTheirLinesOfAnImage) {
+  LineWork work{.bytesOfA = 2e5, .bytesOfB = 1e5, .threads = 2};
+  EXPECT_EQ(chooseLineParts(14, work), 2);
+  EXPECT_EQ(chooseLineParts(4, work), 2);
+  EXPECT_EQ(chooseLineParts(3, work), 1) << "two lines to one";
+  work.batches = 3;
+  EXPECT_EQ(chooseLineParts(14, work), 2);
+  work.batches = 4;
+  EXPECT_EQ(chooseLineParts(14, work), 1) << "they keep whole images";
+  work.batches = 1;
+  work.bytesOfB = 3e5;
+  EXPECT_EQ(chooseLineParts(14, work), 1) << "each would read all of the weights";
+  work = {.bytesOfA = 2e5};
+  EXPECT_EQ(chooseLineParts(14, work), 1) << "of one thread";
+}
+
 // As many as the caches have room for; and never more than some steps.
 TEST(TileChoiceTest, ImagesOfAStep) {
   EXPECT_EQ(chooseImages(8, int64_t{1} << 30), 1);

@@ -200,7 +200,7 @@ static StepEstimate estimatePool(const PoolSpec &spec, const Pass &pass) {
 
 static StepEstimate estimateDepthwise(const DepthwiseSpec &spec, const Pass &pass) {
   auto dims = dimsOf<DepthwiseDims>(pass.step);
-  double lines = pass.tasks() * double(dims.linesOfPart), rows = double(dims.rows);
+  double lines = pass.tasks() * double(dims.linesOfChunk), rows = double(dims.rows);
   double vectors = lines * double(dims.outputWidth) * pass.vectors(spec.lanes);
   double taps = vectors * rows * double(dims.columns) * double(spec.group);
   bool isEven = spec.cut != DepthwiseSpec::Cut::Anyhow;

@@ -68,7 +68,7 @@ StepEstimate native::estimateDot(const DotSpec &spec, const DotDims &dims, int64
     line += double(dims.tiles[i]) *
             (steps * step + loops * kOfLoop + kOfTile + rows * vectors * ofVector);
   }
-  double lines = double(tasks) / double(dims.lineChunks) * (spec.flat ? 1 : double(dims.lines));
+  double lines = double(tasks) / double(dims.lineChunks()) * (spec.flat ? 1 : double(dims.lines));
   // The loads of a tile wait for memory, unless they were asked for while others were multiplied.
   constexpr double kExposed = 0.9, kExposedAhead = 0.35;
   return {kCallNanoseconds + rates.nanoseconds(lines * line),
@@ -90,7 +90,7 @@ StepEstimate native::estimateTiledDot(const TiledDotSpec &spec, const TiledDotDi
   constexpr double kLoads = 12, kOfTile = 100, kOfVector = 1.5;
   double rows = double(dims.firstRows + dims.secondRows), vectors = double(spec.dot.tile.vectors);
   double ofVector = kOfVector + spec.dot.epilogue.program.cycles();
-  double units = double(tasks) / double(dims.dot.lineChunks) * double(dims.dot.lines);
+  double units = double(tasks) / double(dims.dot.lineChunks()) * double(dims.dot.lines);
   double tiles = units * double(std::max<int64_t>(dims.tilesOfLine, 1));
   double tile = vectors * (steps * std::max(rows, kLoads) + rows * ofVector) + kOfTile;
   return {kCallNanoseconds + rates.nanoseconds(tiles * tile), 0.9};

@@ -109,11 +109,17 @@ void DepthwiseEmitter::emit() {
 }
 
 void DepthwiseEmitter::emitTask(Value task) {
-  Value part = kb.rem(task, dim(&DepthwiseDims::parts));
-  Value from = kb.mul(part, dim(&DepthwiseDims::linesOfPart));
-  Value to = kb.minSigned(kb.add(from, dim(&DepthwiseDims::linesOfPart)),
+  Value ofPart = kb.rem(task, dim(&DepthwiseDims::chunksOfPart));
+  Value ofBlock = kb.div(task, dim(&DepthwiseDims::chunksOfPart));
+  Value block = kb.rem(ofBlock, dim(&DepthwiseDims::blocks));
+  Value parts = kb.div(ofBlock, dim(&DepthwiseDims::blocks));
+  Value part = kb.rem(parts, dim(&DepthwiseDims::parts));
+  Value image = kb.div(parts, dim(&DepthwiseDims::parts));
+  Value chunk = kb.add(kb.mul(part, dim(&DepthwiseDims::chunksOfPart)), ofPart);
+  Value from = kb.mul(chunk, dim(&DepthwiseDims::linesOfChunk));
+  Value to = kb.minSigned(kb.add(from, dim(&DepthwiseDims::linesOfChunk)),
                           dim(&DepthwiseDims::outputHeight));
-  Value plane = kb.div(task, dim(&DepthwiseDims::parts));
+  Value plane = kb.add(kb.mul(image, dim(&DepthwiseDims::blocks)), block);
   kb.forLoop(from, to, 1, [&](Value y) { emitLine(plane, y); });
 }
 

@@ -52,8 +52,10 @@ struct DepthwiseSpec {
 
 /// The run-time dims. A task is some lines of one block of channels of an image.
 struct DepthwiseDims {
-  /// Blocks of a result and of an image; parts that lines are cut into, and the lines of one.
-  int64_t blocks = 1, imageBlocks = 1, parts = 1, linesOfPart = 1;
+  /// Blocks of a result and of an image.
+  int64_t blocks = 1, imageBlocks = 1;
+  /// Parts that lines are cut into (chooseLineParts), chunks of a part, and lines of a chunk.
+  int64_t parts = 1, chunksOfPart = 1, linesOfChunk = 1;
   int64_t height = 1, width = 1, padTop = 0, padLeft = 0;
   int64_t outputHeight = 1, outputWidth = 1;
   /// Of the filter, down the lines; and its columns.

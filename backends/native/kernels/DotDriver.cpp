@@ -7,6 +7,18 @@ using namespace mlir;
 using namespace quern;
 using namespace quern::native;
 
+DotDriver::Place DotDriver::placeOfTask(Value task) {
+  Value ofPart = kb.rem(task, kb.dim(&DotDims::chunksOfPart));
+  Value outer = kb.div(task, kb.dim(&DotDims::chunksOfPart));
+  Value column = kb.rem(outer, kb.dim(&DotDims::columnTiles));
+  Value parts = kb.div(outer, kb.dim(&DotDims::columnTiles));
+  Value part = kb.rem(parts, kb.dim(&DotDims::lineParts));
+  Value chunk = kb.add(kb.mul(part, kb.dim(&DotDims::chunksOfPart)), ofPart);
+  Value from = kb.mul(chunk, kb.dim(&DotDims::linesPerChunk));
+  Value to = kb.minSigned(kb.add(from, kb.dim(&DotDims::linesPerChunk)), kb.dim(&DotDims::lines));
+  return {tileOfTask(kb.div(parts, kb.dim(&DotDims::lineParts)), column), from, to};
+}
+
 DotDriver::Tile DotDriver::tileOfTask(Value batch, Value column) {
   Tile tile;
   auto offset = [&](std::initializer_list<std::pair<Value, int64_t DotDims::*>> terms) {

@@ -28,8 +28,12 @@ protected:
     mlir::Value steps, partialSums, isLastPart;
   };
 
-  /// Of a column tile of a batch, whose columns count from now on.
-  Tile tileOfTask(mlir::Value batch, mlir::Value column);
+  /// Lines [from, to) of a column tile, whose columns count from now on.
+  struct Place {
+    Tile tile;
+    mlir::Value from, to;
+  };
+  Place placeOfTask(mlir::Value task);
   Tile tileOfLine(const Tile &tile, mlir::Value line);
   /// The dims of one of DotDims::levels.
   mlir::Value ofLevel(size_t level, int64_t DotDims::Level::*dim) {
@@ -46,6 +50,7 @@ protected:
   ResultPosition position(mlir::Value row, int64_t v);
 
 private:
+  Tile tileOfTask(mlir::Value batch, mlir::Value column);
   /// Of a line: what of the filter's rows meets the image.
   void clipRows(Tile &inLine, mlir::Value line);
 

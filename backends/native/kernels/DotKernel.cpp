@@ -26,9 +26,11 @@ void DotDims::coverRows(const DotSpec &spec, int64_t rows) {
     lines = std::accumulate(tiles.begin(), tiles.end(), int64_t{0});
 }
 
-void DotDims::splitLines(int64_t batches, double totalFlops, int64_t threads) {
-  lineChunks = chooseLineChunks(lines, columnTiles * batches, totalFlops, threads);
-  linesPerChunk = ceilDiv(lines, lineChunks);
+void DotDims::splitLines(const LineWork &work) {
+  int64_t chunks = chooseLineChunks(lines, columnTiles * work.batches, work.flops, work.threads);
+  lineParts = chooseLineParts(lines, work);
+  chunksOfPart = ceilDiv(chunks, lineParts);
+  linesPerChunk = ceilDiv(lines, lineChunks());
 }
 
 void DotDims::splitK(const DotSpec &spec) {
@@ -40,8 +42,8 @@ void DotDims::splitK(const DotSpec &spec) {
   int64_t wanted = lines > 1 ? ceilDiv(bytes, kBytesOfPart) : 1;
   stepsOfPart = std::max(ceilDiv(ceilDiv(steps, wanted), unroll) * unroll, int64_t{1});
   partsOfK = ceilDiv(steps, stepsOfPart);
-  lineChunks = std::max(lineChunks, ceilDiv(lines, kTilesOfChunk));
-  linesPerChunk = ceilDiv(lines, lineChunks);
+  chunksOfPart = std::max(chunksOfPart, ceilDiv(lines, kTilesOfChunk * lineParts));
+  linesPerChunk = ceilDiv(lines, lineChunks());
 }
 
 int64_t DotDims::bytesOfPartialSums(const DotSpec &spec) const {
@@ -128,12 +130,7 @@ private:
 } // namespace
 
 void DotEmitter::emitTask(Value task) {
-  Value chunk = kb.rem(task, kb.dim(&DotDims::lineChunks));
-  Value outer = kb.div(task, kb.dim(&DotDims::lineChunks));
-  Tile tile = tileOfTask(kb.div(outer, kb.dim(&DotDims::columnTiles)),
-                         kb.rem(outer, kb.dim(&DotDims::columnTiles)));
-  Value from = kb.mul(chunk, kb.dim(&DotDims::linesPerChunk));
-  Value to = kb.minSigned(kb.add(from, kb.dim(&DotDims::linesPerChunk)), kb.dim(&DotDims::lines));
+  auto [tile, from, to] = placeOfTask(task);
   if (spec.flat)
     return spec.splitsK ? emitParts(tile, from, to) : emitTiles(tile, from, to);
   kb.forLoop(from, to, 1, [&](Value line) { emitTiles(tileOfLine(tile, line), {}, {}); });

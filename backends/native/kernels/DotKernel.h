@@ -66,10 +66,11 @@ struct DotSpec {
 };
 
 /// The run-time dims of a Dot step, in their order; strides are in elements. Task t is
-/// (batch * columnTiles + column tile) * lineChunks + chunk.
+/// ((batch * lineParts + part) * columnTiles + column tile) * chunksOfPart + chunk of the part.
 struct DotDims {
   int64_t columnTiles = 1;
-  int64_t lineChunks = 1;
+  int64_t lineParts = 1;
+  int64_t chunksOfPart = 1;
   int64_t linesPerChunk = 1;
   int64_t lines = 1;
   int64_t lineStrideA = 0;
@@ -130,9 +131,10 @@ struct DotDims {
 
   /// Covers lines of `rows` rows, or a flat space of them, with tiles of `spec`.
   void coverRows(const DotSpec &spec, int64_t rows);
-  /// Splits the lines of every column tile of `batches` into chunks, so that there
-  /// are tasks for `threads`.
-  void splitLines(int64_t batches, double totalFlops, int64_t threads);
+  /// Of all lines.
+  int64_t lineChunks() const { return lineParts * chunksOfPart; }
+  /// Splits the lines of every column tile into chunks, so that there are tasks for all threads.
+  void splitLines(const LineWork &work);
   /// Splits k and the chunks of lines, so that what a part reads of B and the sums of a chunk stay
   /// in the second cache. The order in which a sum is made is the same.
   void splitK(const DotSpec &spec);

@@ -69,8 +69,8 @@ LoweredStep moveStep(KernelSpec kernel, StepBuffer from, StepBuffer to, std::vec
 // Halo
 //===----------------------------------------------------------------------===//
 
-/// A task is one plane. Dims: height, elements above and below of a plane, left of, copied and
-/// right of a line; what lies outside.
+/// Task t is part of the lines * planes + plane. Dims: height, elements above and below of a plane,
+/// left of, copied and right of a line; what lies outside; planes, lines of a part.
 static void emitPadHalo(KernelBuilder &kb, DType dtype) {
   Value height = kb.dim(0), top = kb.dim(1), bottom = kb.dim(2), left = kb.dim(3),
         copied = kb.dim(4), right = kb.dim(5);
@@ -78,19 +78,27 @@ static void emitPadHalo(KernelBuilder &kb, DType dtype) {
   Value outside = outsideOf(kb, dtype, 6);
   Value planeFrom = kb.mul(height, copied);
   Value planeTo = kb.add(kb.add(top, bottom), kb.mul(height, lineTo));
-  kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](Value plane) {
+  Value planes = kb.dim(7), linesOfPart = kb.dim(8);
+  kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](Value task) {
+    Value plane = kb.rem(task, planes), part = kb.div(task, planes);
+    Value first = kb.mul(part, linesOfPart);
+    Value end = kb.minSigned(kb.add(first, linesOfPart), height);
     Value from = kb.advance(kb.buffer(0), kb.mul(plane, planeFrom), dtype);
     Value to = kb.advance(kb.buffer(1), kb.mul(plane, planeTo), dtype);
-    emitFill(kb, outside, to, top, dtype);
+    kb.ifThen(kb.lessThan(part, kb.index(1)), [&] { emitFill(kb, outside, to, top, dtype); });
     Value lines = kb.advance(to, top, dtype);
-    kb.forLoop(kb.index(0), height, 1, [&](Value y) {
+    kb.forLoop(first, end, 1, [&](Value y) {
       Value line = kb.advance(lines, kb.mul(y, lineTo), dtype);
       emitFill(kb, outside, line, left, dtype);
       Value middle = kb.advance(line, left, dtype);
       emitCopy(kb, kb.advance(from, kb.mul(y, copied), dtype), middle, copied, dtype);
       emitFill(kb, outside, kb.advance(middle, copied, dtype), right, dtype);
     });
-    emitFill(kb, outside, kb.advance(lines, kb.mul(height, lineTo), dtype), bottom, dtype);
+    kb.ifThen(kb.lessThan(first, height), [&] {
+      kb.ifThen(kb.lessThan(height, kb.add(end, 1)), [&] {
+        emitFill(kb, outside, kb.advance(lines, kb.mul(height, lineTo), dtype), bottom, dtype);
+      });
+    });
   });
 }
 
@@ -105,8 +113,8 @@ LoweredStep native::padHalo(StepBuffer from, StepBuffer to, const HaloShape &s, 
       dtypeBytes(dtype));
   return moveStep(kernelOf(PadHaloSpec{dtype}), std::move(from), std::move(to),
                   {s.height, s.top * lineTo, s.bottom * lineTo, s.left * s.pixel, s.width * s.pixel,
-                   s.right * s.pixel, s.outside},
-                  s.planes, bytes);
+                   s.right * s.pixel, s.outside, s.planes, ceilDiv(s.height, s.parts)},
+                  s.planes * s.parts, bytes);
 }
 
 //===----------------------------------------------------------------------===//

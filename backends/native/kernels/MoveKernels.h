@@ -53,6 +53,8 @@ struct HaloShape {
   int64_t planes, height, width, pixel;
   int64_t top, bottom, left, right;
   int64_t outside = 0;
+  /// Parts that lines are cut into (chooseLineParts).
+  int64_t parts = 1;
 };
 LoweredStep padHalo(StepBuffer from, StepBuffer to, const HaloShape &shape, DType dtype);
 

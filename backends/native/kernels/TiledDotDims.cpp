@@ -74,16 +74,17 @@ void TiledDotDims::coverRows(const TiledDotSpec &spec, int64_t lines, int64_t ro
   configuration = shapes.words();
 }
 
-void TiledDotDims::splitLines(int64_t batches, double totalFlops, double bytesOfA,
-                              int64_t threads) {
+void TiledDotDims::splitLines(const LineWork &work) {
   // Half of the second-level cache of the CPUs that have tiles.
   constexpr double kChunkBytes = 1 << 20;
   auto forCache =
-      static_cast<int64_t>(std::min(std::ceil(bytesOfA / kChunkBytes), double(dot.lines)));
-  int64_t forThreads =
-      chooseLineChunks(dot.lines, dot.columnTiles * batches, totalFlops / kTileSpeed, threads);
-  dot.lineChunks = std::clamp<int64_t>(std::max(forCache, forThreads), 1, dot.lines);
-  dot.linesPerChunk = ceilDiv(dot.lines, dot.lineChunks);
+      static_cast<int64_t>(std::min(std::ceil(work.bytesOfA / kChunkBytes), double(dot.lines)));
+  int64_t forThreads = chooseLineChunks(dot.lines, dot.columnTiles * work.batches,
+                                        work.flops / kTileSpeed, work.threads);
+  int64_t parts = chooseLineParts(dot.lines, work);
+  int64_t chunks = ceilDiv(std::max(forCache, forThreads), parts) * parts;
+  dot.lineParts = std::clamp<int64_t>(chunks, 1, dot.lines);
+  dot.linesPerChunk = ceilDiv(dot.lines, dot.lineParts);
 }
 
 /// Products of 16 columns that a tile of rows has at a time.

@@ -113,15 +113,12 @@ void TiledDotEmitter::emit() {
 }
 
 void TiledDotEmitter::emitTask(Value task) {
-  Value column = kb.rem(task, kb.dim(&DotDims::columnTiles));
-  Value outer = kb.div(task, kb.dim(&DotDims::columnTiles));
-  Value chunk = kb.rem(outer, kb.dim(&DotDims::lineChunks));
-  Tile tile = tileOfTask(kb.div(outer, kb.dim(&DotDims::lineChunks)), column);
-  Value from = kb.mul(chunk, kb.dim(&DotDims::linesPerChunk));
-  Value to = kb.minSigned(kb.add(from, kb.dim(&DotDims::linesPerChunk)), kb.dim(&DotDims::lines));
+  Place place = placeOfTask(task);
+  const Tile &tile = place.tile;
+  Value from = place.from;
   if (spec.splitsK)
-    return emitParts(tile, from, to);
-  kb.forLoop(from, to, 1, [&](Value index) {
+    return emitParts(tile, from, place.to);
+  kb.forLoop(from, place.to, 1, [&](Value index) {
     Tile asking = tile;
     if (tile.ahead)
       asking.ahead =

@@ -6,8 +6,8 @@
 // no row twice. Lines of few pixels are taken two at a time. The sums go through memory to the
 // epilogue.
 //
-// Task t is (batch * lineChunks + chunk) * columnTiles + column tile: a chunk's rows of A stay in
-// the cache while all columns pass by.
+// All chunks of lines are parts (DotDims::lineParts): a chunk's rows of A stay in the cache while
+// all columns pass by.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
@@ -61,9 +61,8 @@ struct TiledDotDims {
   /// Splits `lines` of `rows` rows, or a flat space of them, into tiles, whose rows are
   /// `stepBytes` long; strides of `dot` are there already.
   void coverRows(const TiledDotSpec &spec, int64_t lines, int64_t rows, int64_t stepBytes);
-  /// Splits units into chunks: tasks for `threads`, and rows of A, `bytesOfA` in all, that stay in
-  /// the cache.
-  void splitLines(int64_t batches, double totalFlops, double bytesOfA, int64_t threads);
+  /// Splits units into chunks: tasks for all threads, and rows of A that stay in the cache.
+  void splitLines(const LineWork &work);
   /// Shares the next column tile of B out among the tiles of a chunk, when all else is known, and
   /// sets DotTile::linesAhead of `spec` to what a step has to ask for. Nothing where a tile would
   /// have to ask for all that it reads itself, or where so many read a column tile that waiting for

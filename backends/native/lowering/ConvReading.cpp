@@ -137,6 +137,8 @@ PaddedInput native::padInput(const ConvProblem &p, const ConvReading &reading,
         reading.bottom,          reading.left, reading.right, p.window.outside};
     height += reading.top + reading.bottom;
     width += reading.left + reading.right;
+    LineWork work{.batches = p.batch, .bytesOfA = 1, .threads = p.context.threads};
+    halo.parts = chooseLineParts(halo.height, work);
     CheckedSize bytes =
         CheckedSize(halo.planes) * height * width * p.pixel() * dtypeBytes(p.inputType);
     padded.buffer = StepBuffer::scratchSpace(0, bytes);

@@ -135,7 +135,7 @@ static DotDims dimsOf(const BlockProduct &p, const DotSpec &spec, int64_t thread
   dims.columnTiles = ceilDiv(p.n, columns);
   dims.tilesPerGroup = dims.columnTiles;
   dims.coverRows(spec, p.m);
-  dims.splitLines(1, p.flops(), threads);
+  dims.splitLines({.flops = p.flops(), .threads = threads});
   dims.tileStrideB = p.k * columns * dtypeBits(p.type) / 8;
   dims.tileStrideC = columns;
   dims.rowStrideA = p.k;
@@ -187,7 +187,7 @@ static LoweringResult lower(nn::BlockMatMulOp op, const LoweringContext &context
     step.buffers.push_back(StepBuffer::of(operand.value));
   step.kernel = kernelOf(std::move(spec));
   step.dims = flattenDims(dims);
-  step.tasks = dims.columnTiles * dims.lineChunks;
+  step.tasks = dims.columnTiles * dims.lineChunks();
   step.grain = chooseGrain(step.tasks, p.flops());
   return oneStep(std::move(step));
 }

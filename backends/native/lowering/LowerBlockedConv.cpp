@@ -178,6 +178,16 @@ std::optional<StepBuffer> native::packedConvBias(const ConvProblem &p, int64_t c
                             [columns](const Tensor &t, auto &) { return padVector(t, columns); });
 }
 
+static LineWork lineWork(const ConvProblem &p, const PaddedInput &padded) {
+  auto bytesOf = [](double elements, DType type) { return elements * double(dtypeBytes(type)); };
+  double weights = double(p.outputs) * double(p.channelsPerGroup()) * double(p.kernelPositions());
+  return {.batches = p.batch,
+          .flops = p.flops,
+          .bytesOfA = bytesOf(double(padded.planes) * double(padded.planeStride), p.inputType),
+          .bytesOfB = bytesOf(weights, p.inputType),
+          .threads = p.context.threads};
+}
+
 /// The kernel on vectors.
 static void addVectorSteps(const ConvProblem &p, const PaddedInput &padded,
                            const ConvReading &reading, DotSpec spec, const ConvProduct &product,
@@ -200,7 +210,9 @@ static void addVectorSteps(const ConvProblem &p, const PaddedInput &padded,
     dims.lines = p.window.output[kRowAxis];
     dims.coverRows(spec, reading.isFlat ? p.outputPixels() : part.results);
     dims.shareAhead(spec);
-    dims.splitLines(p.batch, p.flops * ofPart.share, p.context.threads);
+    LineWork work = lineWork(p, padded);
+    work.flops *= ofPart.share;
+    dims.splitLines(work);
     steps.push_back(makeConvStep(p, kernel, dims, std::move(ofPart)));
   }
 }
@@ -277,9 +289,7 @@ static void addTileSteps(const ConvProblem &p, const PaddedInput &padded,
   all.stepElements = step;
   all.coverRows(tiled, p.window.output[kRowAxis], reading.lineRows(p),
                 step * dtypeBytes(p.inputType));
-  double bytesOfA =
-      double(padded.planes) * double(padded.planeStride) * double(dtypeBytes(p.inputType));
-  all.splitLines(p.batch, p.flops, bytesOfA, p.context.threads);
+  all.splitLines(lineWork(p, padded));
   all.splitK(tiled);
   all.shareAhead(tiled);
   int64_t scratchBytes = all.bytesOfPartialSums(tiled);

@@ -213,6 +213,14 @@ static void fillDims(const MatrixProduct &p, const DotSpec &spec, DotDims &dims)
   dims.columns = p.n;
 }
 
+static LineWork lineWork(const MatrixProduct &p) {
+  return {.batches = p.batch,
+          .flops = p.flops(),
+          .bytesOfA = double(p.m) * double(p.k) * double(dtypeBytes(p.dtypeA)),
+          .bytesOfB = double(p.n) * double(p.k) * double(dtypeBytes(p.dtypeB)),
+          .threads = p.context.threads};
+}
+
 /// Whether a column tile of B is too large for the second cache, beside the next one.
 static bool splitsK(const MatrixProduct &p, const DotSpec &spec, const DotDims &dims) {
   constexpr int64_t kMostBytes = 400 << 10;
@@ -223,7 +231,7 @@ static bool splitsK(const MatrixProduct &p, const DotSpec &spec, const DotDims &
 /// The kernel on vectors.
 static LoweredStep stepOfVectors(const MatrixProduct &p, DotSpec spec, DotDims dims) {
   dims.coverRows(spec, p.m);
-  dims.splitLines(p.batch, p.flops(), p.context.threads);
+  dims.splitLines(lineWork(p));
   dims.levels[0] = {p.k / spec.tile.group, p.strideKA * spec.tile.group};
   dims.leftOver = p.k % spec.tile.group;
   spec.splitsK = splitsK(p, spec, dims);
@@ -236,7 +244,7 @@ static LoweredStep stepOfVectors(const MatrixProduct &p, DotSpec spec, DotDims d
                                        : 0;
   step.kernel = kernelOf(std::move(spec));
   step.dims = flattenDims(dims);
-  step.tasks = p.batch * dims.columnTiles * dims.lineChunks;
+  step.tasks = p.batch * dims.columnTiles * dims.lineChunks();
   step.grain = chooseGrain(step.tasks, p.flops());
   return step;
 }
@@ -256,7 +264,7 @@ struct TiledProduct {
 
   TiledProduct(const MatrixProduct &p, DotSpec dot, const DotDims &dims);
   int64_t tasks(const MatrixProduct &p) const {
-    return p.batch * dims.dot.columnTiles * dims.dot.lineChunks;
+    return p.batch * dims.dot.columnTiles * dims.dot.lineChunks();
   }
 };
 } // namespace
@@ -274,8 +282,7 @@ TiledProduct::TiledProduct(const MatrixProduct &p, DotSpec dot, const DotDims &v
   dims.stepElements = step;
   dims.leftOver = p.k % step;
   dims.coverRows(spec, /*lines=*/1, p.m, TileUnit::kRowBytes);
-  double bytesOfA = double(p.m) * double(p.k) * double(dtypeBytes(p.dtypeA));
-  dims.splitLines(p.batch, p.flops(), bytesOfA, p.context.threads);
+  dims.splitLines(lineWork(p));
   dims.splitK(spec);
   dims.shareAhead(spec);
 }

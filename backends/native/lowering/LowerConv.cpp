@@ -103,7 +103,7 @@ LoweredStep native::makeConvStep(const ConvProblem &p, const KernelSpec &kernel,
   int64_t batches = product.batches;
   LoweredStep step = startConvStep(p, kernel, std::move(product));
   step.dims = flattenDims(dims);
-  step.tasks = batches * dims.columnTiles * dims.lineChunks;
+  step.tasks = batches * dims.columnTiles * dims.lineChunks();
   step.grain = chooseGrain(step.tasks, p.flops * step.share);
   return step;
 }

@@ -114,7 +114,7 @@ static DotDims productDims(const TransposedProblem &p, const DotSpec &spec, int6
   dims.tilesPerGroup = dims.columnTiles;
   dims.coverRows(spec, p.rows());
   dims.groups = p.groups;
-  dims.splitLines(images * p.groups, flops, p.context.threads);
+  dims.splitLines({.batches = images * p.groups, .flops = flops, .threads = p.context.threads});
   dims.batchStrideA = p.depth() * p.rows();
   dims.batchStrideB = p.depth() * p.pixels;
   dims.batchStrideC = p.rows() * p.pixels;
@@ -142,7 +142,7 @@ static LoweredStep multiply(const TransposedProblem &p, int64_t first, int64_t i
                   StepBuffer::of(p.input, first * p.channels * p.pixels * element),
                   std::move(columns)};
   step.dims = flattenDims(dims);
-  step.tasks = images * p.groups * dims.columnTiles * dims.lineChunks;
+  step.tasks = images * p.groups * dims.columnTiles * dims.lineChunks();
   step.grain = chooseGrain(step.tasks, flops);
   step.share = double(images) / double(p.batch);
   return step;

@@ -95,9 +95,16 @@ static DepthwiseDims depthwiseDims(const ConvProblem &p, int64_t resultsAtOnce) 
   dims.insideBegin = std::min(begin, dims.outputWidth);
   int64_t inside = std::max<int64_t>(line.interiorEnd() - dims.insideBegin, 0);
   dims.insideEnd = dims.insideBegin + inside / resultsAtOnce * resultsAtOnce;
-  dims.parts =
-      chooseLineChunks(dims.outputHeight, p.batch * dims.blocks, p.flops, p.context.threads);
-  dims.linesOfPart = ceilDiv(dims.outputHeight, dims.parts);
+  int64_t threads = p.context.threads;
+  double bytes = double(p.channels) * double(dims.height) * double(dims.width) *
+                 double(dtypeBytes(p.inputType));
+  int64_t chunks = chooseLineChunks(dims.outputHeight, p.batch * dims.blocks, p.flops, threads);
+  // What moves into the blocked layout is not computed by lines.
+  if (!p.input.getDefiningOp<nn::PackOp>())
+    dims.parts = chooseLineParts(dims.outputHeight,
+                                 {.batches = p.batch, .bytesOfA = bytes, .threads = threads});
+  dims.chunksOfPart = ceilDiv(chunks, dims.parts);
+  dims.linesOfChunk = ceilDiv(dims.outputHeight, dims.parts * dims.chunksOfPart);
   return dims;
 }
 
@@ -112,7 +119,7 @@ static LoweringResult lowerDepthwise(ConvProblem &p) {
       .a = StepBuffer::of(p.input), .b = std::move(weights), .bias = packedConvBias(p, lanes)};
   LoweredStep step = startConvStep(p, kernelOf(std::move(spec)), std::move(product));
   step.dims = flattenDims(dims);
-  step.tasks = p.batch * dims.blocks * dims.parts;
+  step.tasks = p.batch * dims.blocks * dims.parts * dims.chunksOfPart;
   step.grain = chooseGrain(step.tasks, p.flops);
   return oneStep(std::move(step));
 }

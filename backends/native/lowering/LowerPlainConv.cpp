@@ -56,7 +56,9 @@ static DotDims plainDims(const ConvProblem &p, const DotSpec &spec, int64_t imag
   dims.tilesPerGroup = dims.columnTiles;
   dims.coverRows(spec, p.outputsPerGroup());
   dims.groups = p.groups;
-  dims.splitLines(images * p.groups, p.flops * double(images) / double(p.batch), p.context.threads);
+  dims.splitLines({.batches = images * p.groups,
+                   .flops = p.flops * double(images) / double(p.batch),
+                   .threads = p.context.threads});
   dims.batchStrideA = p.outputsPerGroup() * depth;
   dims.batchStrideB = depth * pixels;
   dims.batchStrideC = p.outputsPerGroup() * pixels;

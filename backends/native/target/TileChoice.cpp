@@ -184,6 +184,11 @@ int64_t native::chooseLineChunks(int64_t lines, int64_t otherTasks, double total
   return std::clamp<int64_t>(std::min(wanted, affordable), 1, std::max<int64_t>(lines, 1));
 }
 
+int64_t native::chooseLineParts(int64_t lines, const LineWork &work) {
+  bool isSmall = work.bytesOfA <= work.bytesOfB || lines < 2 * work.threads;
+  return isSmall || work.batches % work.threads == 0 ? 1 : work.threads;
+}
+
 int64_t native::chooseImages(int64_t batch, CheckedSize bytes) {
   constexpr int64_t kScratchBytes = int64_t{1} << 20, kMaxParts = 1024;
   int64_t fitting = bytes.valid() ? kScratchBytes / std::max<int64_t>(bytes.value(), 1) : 1;

@@ -66,6 +66,21 @@ int64_t costOfRows(int64_t rows, const TileShape &shape, int64_t group = 1);
 /// times the parts keep `threads` busy without making tasks tiny.
 int64_t chooseLineChunks(int64_t lines, int64_t otherTasks, double totalFlops, int64_t threads);
 
+/// What is split among threads: an op over lines of images, or a product over rows.
+struct LineWork {
+  int64_t batches = 1;
+  double flops = 0;
+  /// What all lines and what all columns read of their operand. None where no other op is computed
+  /// by lines of the same image.
+  double bytesOfA = 0, bytesOfB = 0;
+  int64_t threads = 1;
+};
+
+/// How many parts `lines` are cut into before all other tasks: one for each thread where A is more
+/// than B, for then a thread reads lines that it wrote itself in the op before, and asks no other
+/// CPU's cache for them. 1 where whole batches can be kept apart.
+int64_t chooseLineParts(int64_t lines, const LineWork &work);
+
 /// How many images of a batch go through one step after the other together, when each needs
 /// `bytes` of scratch memory between them: enough for a step, few enough for the caches. The
 /// number of steps is bounded, however many images there are.
