@@ -134,6 +134,25 @@ TEST(ConvTest, KernelsAndStrides) {
   expectExactConvs(cases, check);
 }
 
+// The pixels that a window of one pixel reads are copied together where many channels read them.
+TEST(ConvTest, PixelsOfAGrid) {
+  std::vector<ConvCase> cases;
+  for (int64_t outputs : {128, 144})
+    for (Tensor::Dims strides : {Tensor::Dims{2, 2}, {3, 1}, {1, 4}})
+      for (int64_t images : {1, 2})
+        cases.push_back({{images, 48, 9, 14}, outputs, {1, 1}, strides});
+  cases.push_back({{1, 48, 9, 14}, 144, {1, 1}, {2, 2}, {}, {1, 0, 0, 1}});
+  Graph graph;
+  for (const ConvCase &c : cases)
+    graph.output(addConv(graph, c), describe(c));
+  GraphRun run = expectExact(graph);
+  EXPECT_EQ(
+      llvm::count_if(run.steps,
+                     [](const ProfileRow &step) { return step.kernel.starts_with("take_pixels"); }),
+      6)
+      << "of 144 channels, without pads";
+}
+
 TEST(ConvTest, DilationsAndPads) {
   std::vector<ConvCase> cases;
   for (int64_t channels : {3, 16}) {

@@ -84,8 +84,8 @@ using Specs =
     testing::Types<ArgSpec, AttentionSpec, CopySpec, CumulateSpec, DotSpec, GridSampleSpec,
                    IndexedSpec, InstanceNormSpec, LayerNormSpec, LineConvSpec, LrnSpec, MapSpec,
                    MaxPlaceSpec, PackColumnsSpec, PadHaloSpec, PoolSpec, RangeSpec, RecurrentSpec,
-                   ReduceSpec, ResampleSpec, RoiAlignSpec, RowDotSpec, SoftmaxSpec, TopKSpec,
-                   TransposeSpec, TreeSpec, UnfoldSpec, WindowSumSpec, TiledDotSpec>;
+                   ReduceSpec, ResampleSpec, RoiAlignSpec, RowDotSpec, SoftmaxSpec, TakePixelsSpec,
+                   TopKSpec, TransposeSpec, TreeSpec, UnfoldSpec, WindowSumSpec, TiledDotSpec>;
 TYPED_TEST_SUITE(KernelKeyTest, Specs);
 
 /// Gives every list and optional of a spec something.

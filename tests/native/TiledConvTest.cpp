@@ -16,8 +16,9 @@ struct TiledConv {
 };
 } // namespace
 
-// Blocks of 64, 32 and 16 channels, and several; lines of less than half a tile, in pairs of which
-// the last may be one, of one tile and of several; strides, padding, dilation of none, groups.
+// Blocks of 64, 32 and 16 channels, and several; lines of less than half a tile, in pairs or as
+// many as fit, of which the last may be fewer, of one tile and of several; strides, padding,
+// dilation of none, groups.
 TEST_F(TilesTest, Convolutions) {
   const TiledConv cases[] = {
       {{{1, 64, 6, 7}, {64, 64, 3, 3}, 1, 1, 1, 128}},
@@ -36,6 +37,13 @@ TEST_F(TilesTest, Convolutions) {
       {{{1, 24, 5, 40}, {32, 24, 3, 3}, 1, 1, 1, 9}},
       {{{1, 1024, 9, 9}, {64, 1024, 1, 1}}},
       {{{2, 64, 7, 7}, {64, 1, 3, 3}, 1, 1, 64, 3}, false, false},
+      {{{2, 64, 7, 7}, {64, 64, 3, 3}, 1, 1, 1, 77}},
+      {{{1, 64, 4, 4}, {64, 64, 3, 3}, 1, 1, 1, 1}},
+      {{{1, 64, 3, 5}, {64, 64, 3, 3}, 1, 1, 1, 30}},
+      {{{1, 64, 11, 3}, {64, 64, 3, 3}, 1, 1, 1, 2}},
+      {{{1, 64, 13, 9}, {64, 64, 5, 5}, 2, 2, 1, 13}},
+      {{{2, 64, 9, 13}, {192, 64, 1, 1}, 2, 0, 1, 6}},
+      {{{1, 192, 14, 14}, {256, 192, 1, 1}, 3}},
   };
   for (const NarrowTypes &types : kNarrowTypes) {
     SCOPED_TRACE(types.a + std::string(types.b));

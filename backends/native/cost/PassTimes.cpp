@@ -97,9 +97,19 @@ static StepEstimate estimatePadHalo(const PadHaloSpec &, const Pass &pass) {
   DType dtype = DType::Float32;
   constexpr double kOfVector = 1.1, kOfLine = 6;
   double line = 2 * pass.vectors(dims[4], dtype) + pass.vectors(dims[3] + dims[5], dtype);
-  double plane = double(dims[0]) * (kOfVector * line + kOfLine) +
+  constexpr size_t kLinesOfPart = 8;
+  double plane = double(dims[kLinesOfPart]) * (kOfVector * line + kOfLine) +
                  kOfVector * pass.vectors(dims[1] + dims[2], dtype);
   return pass.of(pass.tasks() * plane);
+}
+
+static StepEstimate estimateTakePixels(const TakePixelsSpec &spec, const Pass &pass) {
+  const std::vector<int64_t> &dims = pass.step.dims;
+  constexpr size_t kWidth = 2, kLinesOfPart = 6;
+  constexpr double kOfVector = 1.1, kOfPixel = 1.5, kOfLine = 6;
+  double pixel = 2 * kOfVector * pass.vectors(spec.pixel, spec.dtype) + kOfPixel;
+  return pass.of(pass.tasks() * double(dims[kLinesOfPart]) *
+                 (double(dims[kWidth]) * pixel + kOfLine));
 }
 
 static StepEstimate estimateUnfold(const UnfoldSpec &spec, const Pass &pass) {
@@ -322,6 +332,7 @@ StepEstimate native::estimateStep(const LoweredStep &step, const StepCost &probl
       estimateIf<TransposeSpec, estimateTranspose>,
       estimateIf<WinogradSpec, estimateWinogradStep>,
       estimateIf<PadHaloSpec, estimatePadHalo>,
+      estimateIf<TakePixelsSpec, estimateTakePixels>,
       estimateIf<LayerNormSpec, estimateLayerNorm>,
       estimateIf<DepthwiseSpec, estimateDepthwise>,
       estimateIf<LineConvSpec, estimateLineConv>,

@@ -118,6 +118,49 @@ LoweredStep native::padHalo(StepBuffer from, StepBuffer to, const HaloShape &s, 
 }
 
 //===----------------------------------------------------------------------===//
+// Pixels of a grid
+//===----------------------------------------------------------------------===//
+
+std::string TakePixelsSpec::name() const {
+  return fmt::format(FMT_COMPILE("take_pixels_{}x{}"), pixel, dtypeName(dtype));
+}
+
+/// Task t is part of the lines * planes + plane. Dims: those of PixelGrid to columnStep, lines of a
+/// part.
+void TakePixelsSpec::emit(KernelBuilder &kb) const {
+  Value planes = kb.dim(0), height = kb.dim(1), width = kb.dim(2), planeStride = kb.dim(3),
+        lineStep = kb.dim(4), columnStep = kb.dim(5), linesOfPart = kb.dim(6);
+  int64_t lanes = std::min(kb.target().lanes(dtype), pixel);
+  kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](Value task) {
+    Value plane = kb.rem(task, planes), first = kb.mul(kb.div(task, planes), linesOfPart);
+    Value ofPlane = kb.advance(kb.buffer(0), kb.mul(plane, planeStride), dtype);
+    Value end = kb.minSigned(kb.add(first, linesOfPart), height);
+    kb.forLoop(first, end, 1, [&](Value y) {
+      Value from = kb.advance(ofPlane, kb.mul(y, lineStep), dtype);
+      Value line = kb.add(kb.mul(plane, height), y);
+      Value to = kb.advance(kb.buffer(1), kb.mul(kb.mul(line, width), pixel), dtype);
+      kb.forLoop(kb.index(0), width, 1, [&](Value x) {
+        Value source = kb.advance(from, kb.mul(x, columnStep), dtype);
+        Value target = kb.advance(to, kb.mul(x, pixel), dtype);
+        for (int64_t i = 0; i < pixel; i += lanes)
+          kb.store(kb.load(kb.advance(source, i, dtype), dtype, lanes),
+                   kb.advance(target, i, dtype), dtype, lanes);
+      });
+    });
+  });
+}
+
+LoweredStep native::takePixels(StepBuffer from, StepBuffer to, const PixelGrid &g,
+                               const TakePixelsSpec &spec) {
+  double bytes = 2.0 * double(g.planes) * double(g.height) * double(g.width) * double(spec.pixel) *
+                 double(dtypeBytes(spec.dtype));
+  return moveStep(kernelOf(spec), std::move(from), std::move(to),
+                  {g.planes, g.height, g.width, g.planeStride, g.lineStep, g.columnStep,
+                   ceilDiv(g.height, g.parts)},
+                  g.planes * g.parts, bytes);
+}
+
+//===----------------------------------------------------------------------===//
 // Unfold (im2col)
 //===----------------------------------------------------------------------===//
 

@@ -58,6 +58,29 @@ struct HaloShape {
 };
 LoweredStep padHalo(StepBuffer from, StepBuffer to, const HaloShape &shape, DType dtype);
 
+struct TakePixelsSpec {
+  DType dtype = DType::Float32;
+  /// Adjacent elements of a pixel.
+  int64_t pixel = 1;
+
+  static constexpr std::string_view kFamily = "take_pixels";
+  QUERN_FIELDS(dtype, pixel)
+  std::string name() const;
+  void emit(KernelBuilder &kb) const;
+};
+
+/// Copies of `planes` images, planeStride elements apart, each columnStep-th pixel of each
+/// lineStep-th line: height x width in all, which lie side by side afterwards. Steps are in
+/// elements.
+struct PixelGrid {
+  int64_t planes, height, width;
+  int64_t planeStride, lineStep, columnStep;
+  /// Parts that lines are cut into (chooseLineParts).
+  int64_t parts = 1;
+};
+LoweredStep takePixels(StepBuffer from, StepBuffer to, const PixelGrid &grid,
+                       const TakePixelsSpec &spec);
+
 /// The window geometry of a 3-D convolution (leading axes of size 1 when fewer).
 struct WindowShape3 {
   int64_t channels;

@@ -40,19 +40,16 @@ void TiledDotDims::coverRows(const TiledDotSpec &spec, int64_t lines, int64_t ro
     return baked == DotSpec::kRuntime ? stride : baked;
   };
   int64_t rowStrideA = strideOf(spec.dot.tile.rowStrideA, dot.rowStrideA);
-  int64_t rowStrideC = strideOf(spec.dot.rowStrideC, dot.rowStrideC);
-  bool pairs = !spec.dot.flat && rows <= kHalfRows && lines > 1;
   int64_t tiles = ceilDiv(rows, kTileRows), tileRows = ceilDiv(rows, tiles);
   lineRows = rows;
-  tileStep = tileRows;
+  tileStep = storedRows = tileRows;
   firstRows = std::min(tileRows, kHalfRows);
-  secondRows = pairs ? firstRows : tileRows - firstRows;
-  secondA = pairs ? dot.lineStrideA : firstRows * rowStrideA;
-  extraC = pairs ? dot.lineStrideC - firstRows * rowStrideC : 0;
-  extraRow = pairs ? -firstRows : 0;
+  secondRows = tileRows - firstRows;
+  secondA = firstRows * rowStrideA;
   tilesOfLine = spec.dot.flat ? 1 : tiles;
   allLines = spec.dot.flat ? 1 : lines;
-  linesOfUnit = pairs ? 2 : 1;
+  if (!spec.dot.flat && rows <= kHalfRows && lines > 1)
+    pairHalves(rowStrideA);
   dot.lines = spec.dot.flat ? tiles : ceilDiv(lines, linesOfUnit);
   // Sums 0 to 3, by rows; A 4 and 5; B 6 and 7, with one half 5 to 7.
   bool hasSecond = secondRows > 0;
@@ -72,6 +69,16 @@ void TiledDotDims::coverRows(const TiledDotSpec &spec, int64_t lines, int64_t ro
   for (size_t tile = hasSecond ? 6 : 5; tile < 8; ++tile)
     setShape(tile, stepBytes / 4, TileUnit::kRowBytes);
   configuration = shapes.words();
+}
+
+void TiledDotDims::pairHalves(int64_t rowStrideA) {
+  if (dot.lineStrideA % rowStrideA == 0)
+    lineGap = dot.lineStrideA / rowStrideA;
+  if (lineGap >= lineRows)
+    linesOfHalf = std::clamp<int64_t>((kHalfRows - lineRows) / lineGap + 1, 1, allLines / 2);
+  linesOfUnit = 2 * linesOfHalf;
+  firstRows = secondRows = (linesOfHalf - 1) * lineGap + lineRows;
+  secondA = linesOfHalf * dot.lineStrideA;
 }
 
 void TiledDotDims::splitLines(const LineWork &work) {

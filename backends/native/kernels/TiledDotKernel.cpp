@@ -44,13 +44,18 @@ private:
     int64_t width() const { return ofA == 1 ? 4 : 2; }
     int64_t sums(int64_t half, int64_t v) const { return half * width() + v; }
   };
+  /// Lines of a unit, and rows of each.
+  struct Skipped {
+    Value lines, rows;
+  };
   /// What is multiplied at a time.
   struct Block {
     Shape shape;
     /// Its first vector of columns.
     int64_t first;
-    /// Of the line; rows before `skipped` are stored elsewhere.
-    Value firstRow, skipped;
+    /// Of the line; what lies before `skipped` is stored elsewhere.
+    Value firstRow;
+    Skipped skipped;
     /// Where its sums go.
     Value sums;
   };
@@ -68,8 +73,8 @@ private:
   llvm::SmallVector<std::pair<Shape, int64_t>, 2> passesOf(int64_t ofA) const;
   /// Unit `index` of a column tile.
   void emitUnit(const Tile &tile, Value index);
-  /// A tile whose first row is `firstRow` of the line; rows before `skipped` are stored elsewhere.
-  void emitTile(const Tile &tile, Value firstRow, Value skipped);
+  /// A tile whose first row is `firstRow` of the line; `skipped` is stored elsewhere.
+  void emitTile(const Tile &tile, Value firstRow, const Skipped &skipped);
   /// Units [from, to) of a column tile, one part of k after the other.
   void emitParts(const Tile &tile, Value from, Value to);
   void emitPart(const Tile &tile, const Block &block, Value isFirst);
@@ -140,14 +145,14 @@ Value TiledDotEmitter::firstRowOf(Value index) {
 void TiledDotEmitter::emitUnit(const Tile &tile, Value index) {
   auto emitAt = [&](const Tile &line, Value t, Value skippedLines) {
     Value firstRow = firstRowOf(t);
-    emitTile(line, firstRow, kb.add(skippedLines, kb.sub(wantedRow(t), firstRow)));
+    emitTile(line, firstRow, {skippedLines, kb.sub(wantedRow(t), firstRow)});
   };
   if (spec.flat)
     return emitAt(tile, index, kb.index(0));
   Value ofUnit = kb.dim(&TiledDotDims::linesOfUnit);
   Value wanted = kb.mul(index, ofUnit);
   Value line = kb.minSigned(wanted, kb.sub(kb.dim(&TiledDotDims::allLines), ofUnit));
-  Value skipped = kb.mul(kb.sub(wanted, line), kb.dim(&TiledDotDims::firstRows));
+  Value skipped = kb.sub(wanted, line);
   Tile inLine = tileOfLine(tile, line);
   kb.forLoop(kb.index(0), kb.dim(&TiledDotDims::tilesOfLine), 1, [&](Value t) {
     Tile asking = inLine;
@@ -157,7 +162,7 @@ void TiledDotEmitter::emitUnit(const Tile &tile, Value index) {
   });
 }
 
-void TiledDotEmitter::emitTile(const Tile &tile, Value firstRow, Value skipped) {
+void TiledDotEmitter::emitTile(const Tile &tile, Value firstRow, const Skipped &skipped) {
   Value a = kb.advance(tile.a, kb.mul(firstRow, rowStrideA()), types.a);
   if (tiled.partialStep)
     copyRest(a);
@@ -207,7 +212,10 @@ void TiledDotEmitter::emitParts(const Tile &tile, Value from, Value to) {
           asking.ahead = kb.advance(tile.ahead, share, DType::UInt8);
         }
         emitPart(asking,
-                 {pass.first, pass.second, firstRow, kb.sub(wantedRow(unitIndex), firstRow),
+                 {pass.first,
+                  pass.second,
+                  firstRow,
+                  {kb.index(0), kb.sub(wantedRow(unitIndex), firstRow)},
                   kb.advance(kb.scratch(), kb.mul(place, kElementsOfBlock), types.accumulate)},
                  isFirst);
       });
@@ -329,27 +337,19 @@ void TiledDotEmitter::copyRest(Value a) {
 void TiledDotEmitter::storeSums(const Tile &tile, const Block &block) {
   OpBuilder &ops = kb.builder();
   int64_t count = block.shape.ofB;
-  Value firstHalf = kb.dim(&TiledDotDims::firstRows);
-  auto ofSecondHalf = [&](Value row, int64_t TiledDotDims::*extra) -> Value {
-    return ops.create<arith::SelectOp>(kb.loc(), kb.lessThan(row, firstHalf), kb.index(0),
-                                       kb.dim(extra));
-  };
   auto add = [&](Value sum, Value bias) -> Value {
     if (isFloat(types.accumulate))
       return ops.create<arith::AddFOp>(kb.loc(), sum, bias);
     return ops.create<arith::AddIOp>(kb.loc(), sum, bias);
   };
-  Value rows = kb.add(firstHalf, kb.dim(&TiledDotDims::secondRows));
-  auto rowAt = [&](Value row) {
+  auto rowAt = [&](Value line, Value row) {
+    Value ofLine = kb.mul(line, kb.dim(&DotDims::lineStrideC));
     ResultRow vectors;
     vectors.areAdjacent = spec.contiguousColumns;
     for (int64_t v = block.first; v < block.first + count; ++v) {
       vectors.at.push_back(position(kb.add(block.firstRow, row), v));
       vectors.active.push_back(active(v));
-      vectors.at.back().element =
-          kb.add(vectors.at.back().element, ofSecondHalf(row, &TiledDotDims::extraC));
-      vectors.at.back().row =
-          kb.add(vectors.at.back().row, ofSecondHalf(row, &TiledDotDims::extraRow));
+      vectors.at.back().element = kb.add(vectors.at.back().element, ofLine);
     }
     return vectors;
   };
@@ -360,15 +360,14 @@ void TiledDotEmitter::storeSums(const Tile &tile, const Block &block) {
   SharedOperands shared;
   Values sharedBias;
   if (!spec.epilogue.access.empty() || spec.bias == OperandAccess::PerColumn) {
-    ResultRow columns = rowAt(kb.index(0));
+    ResultRow columns = rowAt(kb.index(0), kb.index(0));
     shared = loadShared(kb, spec.epilogue, tile.operands, columns, kLanes);
     for (int64_t v = 0; spec.bias == OperandAccess::PerColumn && v < count; ++v)
       sharedBias.push_back(biasAt(columns, v));
   }
-  kb.forLoop(block.skipped, rows, 1, [&](Value row) {
-    Value ofRow =
-        kb.advance(block.sums, kb.mul(row, block.shape.width() * kLanes), types.accumulate);
-    ResultRow vectors = rowAt(row);
+  auto storeRow = [&](Value line, Value ofLine, Value row) {
+    Value ofRow = kb.advance(ofLine, kb.mul(row, block.shape.width() * kLanes), types.accumulate);
+    ResultRow vectors = rowAt(line, row);
     Values results;
     for (int64_t v = 0; v < count; ++v) {
       Value sum =
@@ -378,6 +377,15 @@ void TiledDotEmitter::storeSums(const Tile &tile, const Block &block) {
       results.push_back(sum);
     }
     emitEpilogueOfRow(kb, spec.epilogue, results, tile.operands, vectors, kLanes, tile.c, shared);
+  };
+  kb.forLoop(block.skipped.lines, kb.dim(&TiledDotDims::linesOfUnit), 1, [&](Value line) {
+    Value ofHalf = kb.dim(&TiledDotDims::linesOfHalf);
+    Value first = kb.add(kb.mul(kb.div(line, ofHalf), kb.dim(&TiledDotDims::firstRows)),
+                         kb.mul(kb.rem(line, ofHalf), kb.dim(&TiledDotDims::lineGap)));
+    Value ofLine =
+        kb.advance(block.sums, kb.mul(first, block.shape.width() * kLanes), types.accumulate);
+    kb.forLoop(block.skipped.rows, kb.dim(&TiledDotDims::storedRows), 1,
+               [&](Value row) { storeRow(line, ofLine, row); });
   });
 }
 

@@ -3,8 +3,9 @@
 // What a Dot kernel computes, by a TileUnit: up to 32 rows by 32 columns at a time, in two halves
 // of up to 16 rows each, or up to 16 rows by 64. All of a step are of the same rows, so that tiles
 // are configured once: where they do not divide what there is, the last begins earlier, and stores
-// no row twice. Lines of few pixels are taken two at a time. The sums go through memory to the
-// epilogue.
+// no row twice. Lines of few pixels are taken two at a time, or as many as fit: a half reads from
+// the first to the last of its lines, with the halo between them, and rows of the halo are not
+// stored. The sums go through memory to the epilogue.
 //
 // All chunks of lines are parts (DotDims::lineParts): a chunk's rows of A stay in the cache while
 // all columns pass by.
@@ -39,17 +40,18 @@ struct TiledDotDims {
   /// Sums of 32 rows by 32 columns, or 16 by 64.
   static constexpr int64_t kElementsOfBlock = kTileRows * 2 * kLanes;
 
-  /// `lines` counts units of work: pairs of lines, lines, or tiles of a flat space.
+  /// `lines` counts units of work: several lines, lines, or tiles of a flat space.
   DotDims dot;
   std::array<int64_t, 3> configuration{};
   /// Of a tile: rows of each half, of which the second may have none.
   int64_t firstRows = 1, secondRows = 0;
-  /// From a half to the other in A; and what the second one's rows are off in C, and as rows.
-  int64_t secondA = 0, extraC = 0, extraRow = 0;
+  /// From a half to the other in A.
+  int64_t secondA = 0;
   /// Rows of a line or of a flat space, and how far tiles are apart in it; tiles of a line.
   int64_t lineRows = 1, tileStep = 1, tilesOfLine = 1;
-  /// All lines, and those of a unit: 1 or 2.
-  int64_t allLines = 1, linesOfUnit = 1;
+  /// All lines, those of a unit and of a half; from one to the next in a half, in rows, and what is
+  /// stored of each: all rows of a tile if a unit has one line.
+  int64_t allLines = 1, linesOfUnit = 1, linesOfHalf = 1, lineGap = 0, storedRows = 1;
   /// Elements of A of a step, and those left over (TiledDotSpec::partialStep).
   int64_t stepElements = 0, leftOver = 0;
   /// Bytes of DotDims::aheadShare for which the columns that a tile multiplies at a time ask.
@@ -71,6 +73,8 @@ struct TiledDotDims {
   /// Splits k into parts, of which B stays in the first cache, where several tiles of rows read it;
   /// before shareAhead. The order in which a sum is made is the same. Sets DotSpec::splitsK.
   void splitK(TiledDotSpec &spec);
+  /// Two halves of as many whole lines as fit.
+  void pairHalves(int64_t rowStrideA);
   /// The scratch memory of sums of parts.
   int64_t bytesOfPartialSums(const TiledDotSpec &spec) const;
 };

@@ -55,6 +55,18 @@ static std::pair<int64_t, int64_t> overhang(const ConvAxis &axis, const TapRange
   return {std::max<int64_t>(-start, 0), std::max<int64_t>(last - (axis.input - 1), 0)};
 }
 
+/// Whether a copy of the pixels that are read pays: where several tiles of columns read them, each
+/// of them would go over lines of which it needs a part.
+static bool takingPixelsPays(const ConvProblem &p) {
+  constexpr int64_t kColumns = 128;
+  bool isInside = p.kernelPositions() == 1;
+  for (int a : {kRowAxis, kColumnAxis}) {
+    ConvAxis axis = axisOf(p, a);
+    isInside = isInside && axis.padBegin == 0 && (axis.output - 1) * axis.stride < axis.input;
+  }
+  return isInside && p.inputBlock > 0 && p.groups == 1 && p.outputs > kColumns;
+}
+
 static bool isInPlace(const ConvAxis &axis, const TapRange &taps) {
   return taps.count == 1 && axis.stride == 1 && axis.input == axis.output &&
          startOf(axis, taps) == 0;
@@ -106,6 +118,10 @@ ConvReading native::planReading(const ConvProblem &p, bool onTiles) {
   reading.isFlat = hasOuterLevels && isInPlace(rows, reading.rows) && isInPlace(columns, ofLine);
   if (reading.isFlat)
     return reading;
+  if (takingPixelsPays(p)) {
+    reading.isFlat = reading.takesPixels = true;
+    return reading;
+  }
   std::tie(reading.top, reading.bottom) = overhang(rows, reading.rows);
   std::tie(reading.left, reading.right) = overhang(columns, ofLine);
   if (!canSkip || onTiles)
@@ -131,13 +147,28 @@ PaddedInput native::padInput(const ConvProblem &p, const ConvReading &reading,
   padded.planes = p.context.sizesOf(p.input)[1];
   padded.buffer = StepBuffer::of(p.input);
   int64_t height = p.window.input[kRowAxis], width = p.window.input[kColumnAxis];
-  if (reading.hasHalo()) {
+  LineWork work{.batches = p.batch, .bytesOfA = 1, .threads = p.context.threads};
+  if (reading.takesPixels) {
+    PixelGrid grid{.planes = p.batch * padded.planes,
+                   .height = p.window.output[kRowAxis],
+                   .width = p.window.output[kColumnAxis],
+                   .planeStride = height * width * p.pixel(),
+                   .lineStep = p.window.stride[kRowAxis] * width * p.pixel(),
+                   .columnStep = p.window.stride[kColumnAxis] * p.pixel()};
+    grid.parts = chooseLineParts(grid.height, work);
+    height = grid.height;
+    width = grid.width;
+    CheckedSize bytes =
+        CheckedSize(grid.planes) * height * width * p.pixel() * dtypeBytes(p.inputType);
+    padded.buffer = StepBuffer::scratchSpace(0, bytes);
+    steps.push_back(takePixels(StepBuffer::of(p.input), padded.buffer, grid,
+                               {.dtype = p.inputType, .pixel = p.pixel()}));
+  } else if (reading.hasHalo()) {
     HaloShape halo{
         p.batch * padded.planes, height,       width,         p.pixel(),       reading.top,
         reading.bottom,          reading.left, reading.right, p.window.outside};
     height += reading.top + reading.bottom;
     width += reading.left + reading.right;
-    LineWork work{.batches = p.batch, .bytesOfA = 1, .threads = p.context.threads};
     halo.parts = chooseLineParts(halo.height, work);
     CheckedSize bytes =
         CheckedSize(halo.planes) * height * width * p.pixel() * dtypeBytes(p.inputType);

@@ -24,8 +24,9 @@ struct ConvReading {
   TapRange rows;
   /// Parts of each line of results, with the columns of the filter that they read.
   llvm::SmallVector<TapSegment> parts;
-  /// Each result reads just the pixel at its own place.
-  bool isFlat = false;
+  /// Each result reads just one pixel, and these lie side by side: at its own place, or copied
+  /// there where steps of the window leave others out.
+  bool isFlat = false, takesPixels = false;
   /// The kernel leaves out rows of the filter that lie above or below the image.
   bool clipsRows = false;
   /// Lines and columns of zeros.
@@ -53,7 +54,8 @@ struct PaddedInput {
   int64_t planes;      ///< of one image
 };
 
-/// The input itself, or its copy with what lies outside around it, which `steps` then makes.
+/// The input itself, or its copy with what lies outside around it or of the pixels that are read,
+/// which `steps` then makes.
 PaddedInput padInput(const ConvProblem &p, const ConvReading &reading,
                      std::vector<plan::LoweredStep> &steps);
 

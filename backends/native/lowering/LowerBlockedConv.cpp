@@ -91,7 +91,8 @@ static DotDims blockedDims(const ConvProblem &p, const PaddedInput &padded,
 //===----------------------------------------------------------------------===//
 
 /// The tile of the blocked way. Takes the epilogue's program away.
-static DotSpec blockedSpec(ConvProblem &p, const TileShape &shape) {
+static DotSpec blockedSpec(ConvProblem &p, const ConvReading &reading) {
+  TileShape shape = reading.tileShape(p);
   DotSpec spec;
   spec.tile.types = p.types();
   spec.tile.lanes = p.context.target.channelBlock();
@@ -100,7 +101,7 @@ static DotSpec blockedSpec(ConvProblem &p, const TileShape &shape) {
     spec.tile.group = spec.tile.types.group();
   spec.tile.vectors = shape.vectors;
   spec.heights = shape.heights;
-  spec.tile.rowStrideA = p.window.stride[kColumnAxis] * p.pixel();
+  spec.tile.rowStrideA = (reading.takesPixels ? 1 : p.window.stride[kColumnAxis]) * p.pixel();
   spec.rowStrideC = p.outputBlock;
   spec.contiguousColumns = p.outputBlock > spec.tile.lanes;
   if (p.bias)
@@ -314,7 +315,7 @@ static std::optional<Reason> refuseDirect(const ConvProblem &p) {
 
 static LoweringResult lowerBlocked(ConvProblem &p) {
   ConvReading reading = planReading(p, /*onTiles=*/false);
-  DotSpec spec = blockedSpec(p, reading.tileShape(p));
+  DotSpec spec = blockedSpec(p, reading);
   bool onTiles = isTiled(p, reading, spec);
   if (onTiles)
     reading = planReading(p, onTiles);
