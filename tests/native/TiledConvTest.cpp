@@ -83,6 +83,31 @@ TEST_F(TilesTest, PaddingThatIsComputedIsNotMultiplied) {
   EXPECT_EQ(tiled, 1u);
 }
 
+// Filters of one pixel do not read it: of 24, 40 and 72 channels, at each pixel and at each second
+// one, which are copied together where many channels read them.
+TEST_F(TilesTest, PixelsAreReadWithoutTheirPadding) {
+  for (int64_t channels : {24, 40, 72}) {
+    Graph graph;
+    GraphValue x = graph.input("2x32x7x12xbf16");
+    NarrowTypes types{"bf16", "bf16", "f32"};
+    GraphValue sums = addConv(graph, {{2, 32, 7, 12}, {channels, 32, 1, 1}}, types, x, 1);
+    // Zeros beside the channels, of which the quotient is no number.
+    Tensor numbers = integerTensor(DType::Float32, {channels, 1, 1}, 0);
+    for (int64_t i = 0; i < channels; ++i)
+      numbers.mutableData<float>()[i] = static_cast<float>(i % 5 + 1);
+    GraphValue positive = graph.op("nn.add", {graph.op("nn.abs", {sums}), graph.weight(numbers)});
+    GraphValue same = graph.op("nn.mul", {sums, graph.op("nn.div", {positive, positive})});
+    GraphValue narrow = graph.op("nn.cast", {same}, "to = bf16", "*xbf16");
+    size_t tiled = 1;
+    for (int64_t stride : {1, 2})
+      for (int64_t outputs : {32, 144}) {
+        graph.output(addConv(graph, {{2, channels, 7, 12}, {outputs, channels, 1, 1}, stride},
+                             types, narrow, ++tiled));
+      }
+    expectExactOnTiles(graph, {drawTensor(DType::BFloat16, {2, 32, 7, 12}, 1)}, tiled);
+  }
+}
+
 // What one convolution writes the next one reads, through elementwise ops and pools: images move
 // to blocks and back at the ends only.
 TEST_F(TilesTest, ImagesKeepTheirBlocks) {

@@ -56,7 +56,8 @@ static std::pair<int64_t, int64_t> overhang(const ConvAxis &axis, const TapRange
 }
 
 /// Whether a copy of the pixels that are read pays: where several tiles of columns read them, each
-/// of them would go over lines of which it needs a part.
+/// of them would go over lines of which it needs a part; and tiles of matrices take parts of blocks
+/// from pixels side by side only.
 static bool takingPixelsPays(const ConvProblem &p) {
   constexpr int64_t kColumns = 128;
   bool isInside = p.kernelPositions() == 1;
@@ -64,7 +65,8 @@ static bool takingPixelsPays(const ConvProblem &p) {
     ConvAxis axis = axisOf(p, a);
     isInside = isInside && axis.padBegin == 0 && (axis.output - 1) * axis.stride < axis.input;
   }
-  return isInside && p.inputBlock > 0 && p.groups == 1 && p.outputs > kColumns;
+  bool isPart = p.inputType == DType::BFloat16 && p.channels % std::max<int64_t>(p.pixel(), 1) != 0;
+  return isInside && p.inputBlock > 0 && p.groups == 1 && (p.outputs > kColumns || isPart);
 }
 
 static bool isInPlace(const ConvAxis &axis, const TapRange &taps) {

@@ -250,12 +250,17 @@ static TileSteps planTileSteps(const ConvProblem &p, const ConvReading &reading)
   return steps < byPixel.inRow(columns) ? TileSteps{elements / steps, 1, steps} : byPixel;
 }
 
+/// Whether channels do not fill their block, and what is beside them may be no number: a step must
+/// not take it in.
+static bool hasOpenPadding(const ConvProblem &p) {
+  return isFloat(p.inputType) && p.channelsPerGroup() % p.pixel() != 0 && !hasZeroPadding(p.input);
+}
+
 /// Whether they take less time than vectors.
 static bool isTiled(const ConvProblem &p, const ConvReading &reading, const DotSpec &spec) {
   if (spec.tile.group == 1 || !TileUnit::has(p.context.target, spec.tile.types))
     return false;
-  // Padding of floats may be no number, and a step would take it in.
-  if (isFloat(p.inputType) && p.channelsPerGroup() % p.pixel() != 0 && !hasZeroPadding(p.input))
+  if (hasOpenPadding(p) && !reading.isFlat)
     return false;
   TileSteps steps = planTileSteps(p, reading);
   int64_t rows = ceilDiv(p.channelsPerGroup(), p.pixel()) * reading.rows.count;
@@ -286,6 +291,11 @@ static void addTileSteps(const ConvProblem &p, const PaddedInput &padded,
   }
   spec.flat = reading.isFlat;
   TiledDotSpec tiled{std::move(spec)};
+  if (hasOpenPadding(p)) {
+    tiled.partialStep = true;
+    --all.dot.levels[0].trip;
+    all.leftOver = p.channelsPerGroup() % p.pixel();
+  }
   tiled.dot.heights = {};
   all.stepElements = step;
   all.coverRows(tiled, p.window.output[kRowAxis], reading.lineRows(p),
