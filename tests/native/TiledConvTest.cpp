@@ -44,6 +44,9 @@ TEST_F(TilesTest, Convolutions) {
       {{{1, 64, 13, 9}, {64, 64, 5, 5}, 2, 2, 1, 13}},
       {{{2, 64, 9, 13}, {192, 64, 1, 1}, 2, 0, 1, 6}},
       {{{1, 192, 14, 14}, {256, 192, 1, 1}, 3}},
+      {{{2, 136, 5, 9}, {160, 34, 1, 1}, 1, 0, 4}, false},
+      {{{1, 64, 5, 7}, {80, 32, 3, 3}, 1, 1, 2}, false},
+      {{{3, 66, 9, 11}, {70, 33, 3, 3}, 2, 1, 2}, false},
   };
   for (const NarrowTypes &types : kNarrowTypes) {
     SCOPED_TRACE(types.a + std::string(types.b));

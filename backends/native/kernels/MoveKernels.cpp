@@ -248,13 +248,13 @@ LoweredStep native::unfoldWindows(StepBuffer from, StepBuffer to, const WindowSh
 //===----------------------------------------------------------------------===//
 
 namespace {
-/// A task is one column tile of one batch. Dims: batchStride, k, n, strideK, strideN, column tiles.
+/// A task is one column tile of one batch. Dims: batchStride, k, n, strideK, strideN, column tiles,
+/// paddedK.
 class ColumnPacker {
 public:
   ColumnPacker(KernelBuilder &kb, const PackColumnsSpec &spec)
       : kb(kb), spec(spec), dtype(spec.dtype), tileColumns(spec.tileColumns), group(spec.group),
-        k(kb.dim(1)), strideK(kb.dim(3)), strideN(kb.dim(4)),
-        paddedK(kb.mul(kb.div(kb.add(k, group - 1), kb.index(group)), group)) {}
+        k(kb.dim(1)), strideK(kb.dim(3)), strideN(kb.dim(4)), paddedK(kb.dim(6)) {}
 
   void emit() {
     kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](Value task) {
@@ -305,6 +305,9 @@ private:
                  place, DType::Int32, lanes);
       }
     });
+    Value done = kb.mul(kb.div(kb.add(k, group - 1), kb.index(group)), group);
+    emitFill(kb, zeros(kb, dtype), kb.advance(to, kb.mul(done, tileColumns), dtype),
+             kb.mul(kb.sub(paddedK, done), tileColumns), dtype);
   }
 
   KernelBuilder &kb;
@@ -327,7 +330,8 @@ LoweredStep native::packColumns(StepBuffer from, StepBuffer to, const PackShape 
   double bytes = 2.0 * static_cast<double>(s.batch * s.k * s.n * dtypeBytes(dtype));
   return moveStep(kernelOf(PackColumnsSpec{dtype, s.tileColumns, s.strideN == 1, s.group}),
                   std::move(from), std::move(to),
-                  {s.batchStride, s.k, s.n, s.strideK, s.strideN, tiles}, tiles * s.batch, bytes);
+                  {s.batchStride, s.k, s.n, s.strideK, s.strideN, tiles, s.paddedK()},
+                  tiles * s.batch, bytes);
 }
 
 //===----------------------------------------------------------------------===//

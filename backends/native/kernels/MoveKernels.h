@@ -96,8 +96,10 @@ LoweredStep unfoldWindows(StepBuffer from, StepBuffer to, const WindowShape3 &sh
 /// [batch][column tile][k / group][tileColumns][group], zero-padded.
 struct PackShape {
   int64_t batch, batchStride, k, n, strideK, strideN, tileColumns, group = 1;
+  /// Zeros follow up to a whole number of these elements along k: a multiple of `group`.
+  int64_t step = group;
 
-  int64_t paddedK() const { return (k + group - 1) / group * group; }
+  int64_t paddedK() const { return (k + step - 1) / step * step; }
   /// The elements of what is packed.
   CheckedSize packedElements() const {
     return CheckedSize(batch) * paddedK() * CheckedSize(n).alignedTo(tileColumns);

@@ -1,9 +1,11 @@
 //===- LowerPlainConv.cpp - convolution of plain images -------------------===//
 //
 // C [outputs, pixels] = weights [outputs, depth] * image [depth, pixels], per image and group: of
-// the image itself where the window is one pixel, else of its unfolding.
+// the image itself where the window is one pixel, else of its unfolding. Tiles of matrices multiply
+// what they serve, the weights' rows as those of A.
 //
 //===----------------------------------------------------------------------===//
+#include "backends/native/kernels/TiledDotKernel.h"
 #include "backends/native/lowering/ConvWays.h"
 #include "backends/native/target/TileChoice.h"
 #include "runtime/values/CeilDiv.h"
@@ -15,6 +17,11 @@ using namespace quern::plan;
 
 /// Of the product: what an output is the sum of.
 static int64_t depthOf(const ConvProblem &p) { return p.channelsPerGroup() * p.kernelPositions(); }
+
+/// Elements along k that tiles take at once.
+static int64_t stepOf(const DotSpec &spec) {
+  return TileUnit::kRowBytes / dtypeBytes(spec.tile.types.a);
+}
 
 /// A flat space: outputs are rows and pixels columns. The number of pixels does not
 /// shape the code, but for whether tiles end at the last one.
@@ -41,11 +48,21 @@ static DotSpec plainSpec(ConvProblem &p, const Target &target) {
   return spec;
 }
 
+/// Whether tiles of matrices multiply them in less time than vectors.
+static bool isTiled(const ConvProblem &p, const DotSpec &spec) {
+  return spec.tile.group > 1 && TileUnit::has(p.context.target, spec.tile.types) &&
+         tilesPay(spec.tile.types, p.outputsPerGroup(), ceilDiv(depthOf(p), stepOf(spec)),
+                  TileUnit::kRowBytes);
+}
+
 /// What is packed of `images` images, [depth, pixels] of each group, where groups of k are.
 static PackShape packShape(const ConvProblem &p, const DotSpec &spec, int64_t images) {
   int64_t depth = depthOf(p), pixels = p.outputPixels();
-  return {images * p.groups,   depth * pixels, depth, pixels, pixels, 1,
-          spec.tile.columns(), spec.tile.group};
+  PackShape shape{images * p.groups,   depth * pixels, depth, pixels, pixels, 1,
+                  spec.tile.columns(), spec.tile.group};
+  if (isTiled(p, spec))
+    shape.step = stepOf(spec);
+  return shape;
 }
 
 /// The dims of some images: a batch is a group of one.
@@ -80,6 +97,30 @@ static DotDims plainDims(const ConvProblem &p, const DotSpec &spec, int64_t imag
   return dims;
 }
 
+static LoweredStep stepOfTiles(const ConvProblem &p, DotSpec spec, int64_t images,
+                               ConvProduct product) {
+  TiledDotDims all;
+  all.dot = plainDims(p, spec, images);
+  int64_t step = stepOf(spec), depth = depthOf(p);
+  TiledDotSpec tiled{std::move(spec), /*partialStep=*/depth % step != 0};
+  tiled.dot.tile.partialGroup = false;
+  tiled.dot.tile.levels = {{}};
+  tiled.dot.heights = {};
+  all.dot.levels[0] = {depth / step, step};
+  all.stepElements = step;
+  all.leftOver = depth % step;
+  all.coverRows(tiled, /*lines=*/1, p.outputsPerGroup(), TileUnit::kRowBytes);
+  double flops = p.flops * product.share;
+  all.splitLines({.batches = images * p.groups, .flops = flops, .threads = p.context.threads});
+  all.splitK(tiled);
+  int64_t scratchBytes = all.bytesOfPartialSums(tiled);
+  LoweredStep result = makeConvStep(p, kernelOf(std::move(tiled)), all.dot, std::move(product));
+  result.scratchBytes = scratchBytes;
+  result.dims = flattenDims(all);
+  result.grain = chooseGrain(result.tasks, flops / kTileSpeed);
+  return result;
+}
+
 /// The images from `first` on, as the product reads them.
 static StepBuffer imagesFrom(const ConvProblem &p, int64_t first) {
   return StepBuffer::of(p.input, first * p.channels * p.inputPixels() * dtypeBytes(p.inputType));
@@ -87,8 +128,8 @@ static StepBuffer imagesFrom(const ConvProblem &p, int64_t first) {
 
 /// The product of `images` images from `first` on, which `columns` holds, packed before if it is by
 /// groups.
-static void multiply(const ConvProblem &p, const DotSpec &spec, const KernelSpec &kernel,
-                     int64_t first, int64_t images, StepBuffer columns, LoweredSteps &steps) {
+static void multiply(const ConvProblem &p, const DotSpec &spec, int64_t first, int64_t images,
+                     StepBuffer columns, LoweredSteps &steps) {
   if (spec.tile.group > 1) {
     PackShape shape = packShape(p, spec, images);
     // Number 0 may be the unfolding.
@@ -104,7 +145,9 @@ static void multiply(const ConvProblem &p, const DotSpec &spec, const KernelSpec
                       .share = double(images) / double(p.batch)};
   if (p.bias)
     product.bias = StepBuffer::of(p.bias);
-  steps.push_back(makeConvStep(p, kernel, plainDims(p, spec, images), std::move(product)));
+  steps.push_back(isTiled(p, spec) ? stepOfTiles(p, spec, images, std::move(product))
+                                   : makeConvStep(p, kernelOf(spec), plainDims(p, spec, images),
+                                                  std::move(product)));
 }
 
 static std::optional<Reason> refusePlain(const ConvProblem &p) {
@@ -129,9 +172,8 @@ static std::optional<Reason> refusePointwise(const ConvProblem &p) {
 
 static LoweringResult lowerPointwise(ConvProblem &p) {
   DotSpec spec = plainSpec(p, p.context.target);
-  KernelSpec kernel = kernelOf(spec);
   LoweredSteps steps;
-  multiply(p, spec, kernel, 0, p.batch, imagesFrom(p, 0), steps);
+  multiply(p, spec, 0, p.batch, imagesFrom(p, 0), steps);
   return steps;
 }
 
@@ -143,7 +185,6 @@ const ConvWay native::kPointwiseConv = {refusePointwise, lowerPointwise};
 
 static LoweringResult lowerUnfolded(ConvProblem &p) {
   DotSpec spec = plainSpec(p, p.context.target);
-  KernelSpec kernel = kernelOf(spec);
   int64_t atOnce = chooseImages(p.batch, p.unfoldedBytes());
   LoweredSteps result;
   for (int64_t first = 0; first < p.batch; first += atOnce) {
@@ -153,7 +194,7 @@ static LoweringResult lowerUnfolded(ConvProblem &p) {
     // The rows of one image follow those of the one before.
     window.channels *= images;
     result.push_back(unfoldWindows(imagesFrom(p, first), columns, window, p.inputType));
-    multiply(p, spec, kernel, first, images, std::move(columns), result);
+    multiply(p, spec, first, images, std::move(columns), result);
   }
   return result;
 }

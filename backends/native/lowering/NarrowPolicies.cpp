@@ -151,13 +151,23 @@ bool NativePrecision::hasTiles() const {
   return TileUnit::has(target, {kNarrow, kNarrow, kSums, kSums});
 }
 
+/// On plain images the weights are the rows, and what tiles take of the image is packed in the run.
+static bool isTiledPlain(const ConvFacts &conv, const nn::Shape &weights) {
+  constexpr int64_t kStep = TileUnit::kRowBytes / 2, kFewOutputs = 32;
+  int64_t outputs = conv.outputs / conv.groups;
+  int64_t depth = weights.numElements().value_or(0) / std::max<int64_t>(conv.outputs, 1);
+  return outputs >= kFewOutputs && areTiled(outputs, ceilDiv(depth, kStep), kStep);
+}
+
 bool NativePrecision::isTiledConv(nn::ConvOp conv) const {
   ConvFacts facts = factsOf(conv);
   std::optional<nn::Shape> weights = nn::shapeOf(conv.getWeights()),
                            output = nn::shapeOf(conv.getResult());
   int64_t depth = facts.inputs / std::max<int64_t>(facts.groups, 1), block = target.channelBlock();
-  if (!isImage(conv) || !chooseBlocks(facts, block) || !weights || !weights->isStatic())
+  if (!isImage(conv) || !weights || !weights->isStatic())
     return false;
+  if (!chooseBlocks(facts, block))
+    return isTiledPlain(facts, *weights);
   // Pixels of a first layer have four channels, of which a row of the filter's lies together.
   constexpr int64_t kFewChannels = 4;
   bool isFirst = facts.groups == 1 && depth <= kFewChannels;
