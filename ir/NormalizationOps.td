@@ -34,6 +34,9 @@ def NN_LrnOp : NN_Op<"lrn", [NN_WideFloatsOnly]> {
   let arguments = (ins NN_Tensor:$input, F64Attr:$alpha, F64Attr:$beta, F64Attr:$bias,
     NN_IntAttr:$size);
   let results = (outs NN_Tensor:$result);
+  let extraClassDeclaration = [{
+    ::quern::nn::LayoutKind getLayoutKind() { return ::quern::nn::LayoutKind::Blockable; }
+  }];
 }
 
 #endif // QUERN_IR_NORMALIZATIONOPS_TD

@@ -7,7 +7,7 @@
 //
 // Channels that do not fill their last block leave padding in it. Ops that work
 // lane by lane (elementwise, pools, depthwise convolution) may read padding,
-// whatever it holds; other convolutions and nn.concat take whole blocks only.
+// whatever it holds; other convolutions, nn.lrn and nn.concat take whole blocks only.
 //
 //===----------------------------------------------------------------------===//
 #include "ir/NNDialect.h"
@@ -231,6 +231,22 @@ struct SinkThroughConcat : OpRewritePattern<ConcatOp> {
   }
 };
 
+/// A normalization over neighbouring channels reads whole blocks, for what is beside channels that
+/// do not fill one would count.
+struct SinkThroughLrn : OpRewritePattern<LrnOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(LrnOp op, PatternRewriter &rewriter) const override {
+    std::optional<int64_t> channels = planeChannelsOf(op.getInput());
+    int64_t block = sourceBlock(op.getInput());
+    if (!channels || !block || *channels % block != 0)
+      return rewriter.notifyMatchFailure(op, "its input is no unpacked image of whole blocks");
+    if (!elementTypeOf(op.getInput()).isF32())
+      return rewriter.notifyMatchFailure(op, "blocks are of float32 only");
+    replaceByBlocked(op, toLanes(rewriter, op.getInput(), block), block, rewriter);
+    return success();
+  }
+};
+
 //===----------------------------------------------------------------------===//
 // Borders
 //===----------------------------------------------------------------------===//
@@ -271,7 +287,7 @@ struct AssignLayoutsPass : passes::impl::AssignLayoutsPassBase<AssignLayoutsPass
     blocking
         .add<BlockConv, BlockPool<MaxPoolOp>, BlockPool<AveragePoolOp>, BlockPool<GlobalPoolOp>>(
             context, decides);
-    blocking.add<SinkThroughElementwise, SinkThroughConcat>(context);
+    blocking.add<SinkThroughElementwise, SinkThroughConcat, SinkThroughLrn>(context);
     PackOp::getCanonicalizationPatterns(blocking, context);
     UnpackOp::getCanonicalizationPatterns(blocking, context);
     borders.add<MakeBorderReshape<PackOp>, MakeBorderReshape<UnpackOp>>(context);

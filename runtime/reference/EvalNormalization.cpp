@@ -2,6 +2,7 @@
 #include "runtime/reference/DTypeDispatch.h"
 #include "runtime/reference/Evaluator.h"
 #include "runtime/reference/Indexing.h"
+#include "runtime/reference/Windows.h"
 
 #include <fmt/format.h>
 
@@ -177,30 +178,36 @@ static Expected<std::vector<Tensor>> evalLrn(const OpCall &call) {
     return invalidInput("input needs rank 2 or more, found " + input.describe());
   if (size < 1)
     return invalidInput(fmt::format("size must be positive, found {}", size));
-  QUERN_ASSIGN(ChannelDims dims, channelDims(input));
+  ImageLayout layout{.batch = input.dim(0), .blocks = input.dim(1), .block = 1, .spatial = {}};
+  if (int64_t block = attributes.getInt("input_block"); block > 0) {
+    QUERN_ASSIGN(layout, imageLayout(input, block));
+  } else {
+    layout.spatial.assign(input.dims().begin() + 2, input.dims().end());
+  }
   QUERN_ASSIGN(Tensor result, call.allocateResult(0, input.dtype(), input.dims()));
   if (result.numElements() == 0)
     return std::vector<Tensor>{result};
+  int64_t channels = layout.storedChannels(), plane = layout.plane();
   constexpr int64_t kPowerWork = 32;
   // Of an even window, the larger half lies after the channel.
-  int64_t before = std::min((size - 1) / 2, dims.channels),
-          after = std::min(size / 2, dims.channels);
-  int64_t window = kPowerWork + 2 * std::min(before + after + 1, dims.channels);
+  int64_t before = std::min((size - 1) / 2, channels), after = std::min(size / 2, channels);
+  int64_t window = kPowerWork + 2 * std::min(before + after + 1, channels);
   QUERN_TRY(call.budget.require(CheckedSize(input.numElements()) * CheckedSize(window)));
   QUERN_TRY(visitFloat(input.dtype(), [&]<typename T>() {
-    for (int64_t n = 0; n < dims.batch; ++n)
-      for (int64_t c = 0; c < dims.channels; ++c)
-        for (int64_t i = 0; i < dims.plane; ++i) {
+    for (int64_t n = 0; n < layout.batch; ++n)
+      for (int64_t c = 0; c < channels; ++c)
+        for (int64_t i = 0; i < plane; ++i) {
           QUERN_TRY(call.budget.spend(window));
           int64_t first = std::max<int64_t>(0, c - before);
-          int64_t last = std::min(dims.channels - 1, c + after);
-          const T *column = input.data<T>() + n * dims.channels * dims.plane + i;
+          int64_t last = std::min(channels - 1, c + after);
+          auto place = [&](int64_t channel) {
+            return layout.offset(n, channel) + i * layout.block;
+          };
           double squares = 0;
           for (int64_t k = first; k <= last; ++k)
-            squares += widen(column[k * dims.plane]) * widen(column[k * dims.plane]);
+            squares += widen(input.data<T>()[place(k)]) * widen(input.data<T>()[place(k)]);
           double scale = std::pow(bias + alpha / static_cast<double>(size) * squares, beta);
-          result.mutableData<T>()[(n * dims.channels + c) * dims.plane + i] =
-              narrow<T>(widen(column[c * dims.plane]) / scale);
+          result.mutableData<T>()[place(c)] = narrow<T>(widen(input.data<T>()[place(c)]) / scale);
         }
     return Status::ok();
   }));

@@ -57,6 +57,14 @@ TEST_P(NormalizationTest, localResponse) {
         expectOpMatches(
             "nn.lrn %a {alpha = 0.1, beta = " + beta + ", bias = 1.0, size = " + size + "}",
             {"tensor<" + sizes + "f32>"}, "tensor<" + sizes + "f32>", {.tolerance = 2e-6});
+  // In blocks, by groups of pixels.
+  for (std::string size : {"1", "2", "5", "12", "100"})
+    for (int block : {4, 8, 16, 32})
+      for (std::string sizes : {"2x3x5x9x", "1x1x1x1x", "1x2x11x13x"}) {
+        std::string image = fmt::format("tensor<{0}{1}xf32, #nn.blocked<{1}>>", sizes, block);
+        expectOpMatches("nn.lrn %a {alpha = 0.1, beta = 0.75, bias = 1.0, size = " + size + "}",
+                        {image}, image, {.tolerance = 2e-6});
+      }
   expectOpMatches("nn.lrn %a {alpha = 1.0e-4, beta = 0.75, bias = 2.0, size = 3}",
                   {"tensor<1x8x6x6xf64>"}, "tensor<1x8x6x6xf64>", {.tolerance = 1e-12});
 }

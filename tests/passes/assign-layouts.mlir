@@ -43,6 +43,26 @@ func.func @residualOfPartialBlocks(%x: tensor<1x16x8x8xf32>) -> tensor<1x24x8x8x
 
 // -----
 
+// Local response normalization stays in whole blocks; 24 channels fill none.
+// CHECK-LABEL: func @responses
+// CHECK: %[[C:.*]] = nn.conv
+// CHECK-NEXT: %[[R:.*]] = nn.lrn %[[C]] {{.*}} : (tensor<1x2x8x8x16xf32, #nn.blocked<16>>)
+// CHECK-NEXT: %[[D:.*]] = nn.conv %[[R]]
+// CHECK: %[[U:.*]] = nn.unpack
+// CHECK-NEXT: nn.lrn %[[U]] {{.*}} : (tensor<1x24x8x8xf32>)
+func.func @responses(%x: tensor<1x16x8x8xf32>) -> tensor<1x24x8x8xf32> {
+  %none = nn.none
+  %w = nn.weight "w", 0 : tensor<32x16x1x1xf32>
+  %v = nn.weight "v", 0 : tensor<24x32x1x1xf32>
+  %0 = nn.conv %x, %w, %none {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, group = 1 : i64} : (tensor<1x16x8x8xf32>, tensor<32x16x1x1xf32>, none) -> tensor<1x32x8x8xf32>
+  %1 = nn.lrn %0 {alpha = 1.0e-04 : f64, beta = 0.75 : f64, bias = 1.0 : f64, size = 5 : i64} : (tensor<1x32x8x8xf32>) -> tensor<1x32x8x8xf32>
+  %2 = nn.conv %1, %v, %none {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, group = 1 : i64} : (tensor<1x32x8x8xf32>, tensor<24x32x1x1xf32>, none) -> tensor<1x24x8x8xf32>
+  %3 = nn.lrn %2 {alpha = 1.0e-04 : f64, beta = 0.75 : f64, bias = 1.0 : f64, size = 5 : i64} : (tensor<1x24x8x8xf32>) -> tensor<1x24x8x8xf32>
+  return %3 : tensor<1x24x8x8xf32>
+}
+
+// -----
+
 // Three input channels are read plain.
 // CHECK-LABEL: func @plainInput
 // CHECK-NOT: nn.pack

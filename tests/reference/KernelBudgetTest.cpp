@@ -99,7 +99,11 @@ std::vector<LongCall> longCalls() {
   Tensor square = Tensor::ofInts({1024, 1024}), sizes = Tensor::ofInts({1500, 1500});
   auto scalar = [](float value) { return Tensor::of<float>({}, {value}); };
   auto reduce = makeAttributes({{"kind", numberOf<ReduceKind>("sum")}});
-  auto lrn = makeAttributes({{"alpha", 1.0}, {"beta", 1.0}, {"bias", 1.0}, {"size", int64_t{3}}});
+  auto lrn = makeAttributes({{"alpha", 1.0},
+                             {"beta", 1.0},
+                             {"bias", 1.0},
+                             {"size", int64_t{3}},
+                             {"input_block", int64_t{0}}});
   auto perm = makeAttributes({{"perm", Ints{1, 0}}});
   auto block = makeAttributes({{"output_block", int64_t{4}}, {"channels", int64_t{1024}}});
   auto edge = makeAttributes({{"mode", numberOf<PadMode>("edge")}});
@@ -245,8 +249,11 @@ TEST(KernelBudget, WorkThatDoesNotFitIsNotBegun) {
   Tensor matrix = ones({3000, 3000}), image = ones({1, 8, 512, 512}), none;
   Attributes wide = windowAttributes();
   wide.set("kernel", Ints{400, 400});
-  Attributes lrn =
-      makeAttributes({{"alpha", 1.0}, {"beta", 1.0}, {"bias", 1.0}, {"size", int64_t{1'000'000}}});
+  Attributes lrn = makeAttributes({{"alpha", 1.0},
+                                   {"beta", 1.0},
+                                   {"bias", 1.0},
+                                   {"size", int64_t{1'000'000}},
+                                   {"input_block", int64_t{0}}});
   std::vector<LongCall> calls = {
       {"nn.matmul", {matrix, matrix}},
       {"nn.gemm", {matrix, matrix, none}},

@@ -85,8 +85,17 @@ TEST(LayerNorm, NamesParametersOfOtherSizes) {
             "a row has 2 elements of float32, its scale or bias is float32 3");
 }
 
-static Attributes lrnAttributes(double alpha, double beta, double bias, int64_t size) {
-  return makeAttributes({{"alpha", alpha}, {"beta", beta}, {"bias", bias}, {"size", size}});
+static Attributes lrnAttributes(double alpha, double beta, double bias, int64_t size,
+                                int64_t block = 0) {
+  return makeAttributes(
+      {{"alpha", alpha}, {"beta", beta}, {"bias", bias}, {"size", size}, {"input_block", block}});
+}
+
+// Channels 0 to 3 of two pixels, in blocks of two channels.
+TEST(Lrn, Blocks) {
+  Tensor x = Tensor::of<float>({1, 2, 1, 2, 2}, {1, 2, 0, 1, 3, 4, 2, 0});
+  expectTensor<float>(evaluate("nn.lrn", {x}, lrnAttributes(3, 1, 1, 3, 2)), {1, 2, 1, 2, 2},
+                      {1.f / 6, 2.f / 15, 0, 1.f / 6, 3.f / 30, 4.f / 26, 2.f / 6, 0});
 }
 
 TEST(Lrn, SumsSquaresOverNeighbourChannels) {

@@ -163,6 +163,9 @@ static StepEstimate estimateLrn(const LrnSpec &spec, const Pass &pass) {
   LrnDims dims = dimsOf<LrnDims>(pass.step);
   constexpr double kOfVector = 9, kOfTap = 0.7;
   double taps = double(dims.before + dims.after + 1);
+  if (spec.block > 0)
+    return pass.of(pass.tasks() * double(dims.chunk) * pass.vectors(dims.channels, spec.dtype) *
+                   (kOfVector + kOfTap * taps));
   return pass.of(double(pass.step.tasks) / double(dims.chunks) *
                  pass.vectors(dims.plane, spec.dtype) * (kOfVector + kOfTap * taps));
 }

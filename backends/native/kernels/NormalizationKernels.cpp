@@ -134,7 +134,14 @@ static Value emitLrnPower(KernelBuilder &kb, const LrnSpec &spec, Value base, in
   return ops.create<math::PowFOp>(kb.loc(), base, kb.floatConstant(spec.dtype, lanes, spec.beta));
 }
 
-static void emitLrn(KernelBuilder &kb, const LrnSpec &spec) {
+/// What x is divided by for a sum of squares.
+static Value emitLrnDivisor(KernelBuilder &kb, const LrnSpec &spec, Value squares, int64_t lanes) {
+  Value base = kb.multiplyAdd(squares, kb.floatConstant(spec.dtype, lanes, spec.alpha),
+                              kb.floatConstant(spec.dtype, lanes, spec.bias));
+  return emitLrnPower(kb, spec, base, lanes);
+}
+
+static void emitPlainLrn(KernelBuilder &kb, const LrnSpec &spec) {
   OpBuilder &ops = kb.builder();
   DType dtype = spec.dtype;
   kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](Value task) {
@@ -160,14 +167,117 @@ static void emitLrn(KernelBuilder &kb, const LrnSpec &spec) {
           reduceColumns(kb, columns, Combine::Add, [&](Value x, Value, int64_t, Value) -> Value {
             return ops.create<arith::MulFOp>(kb.loc(), x, x);
           });
-      Value base = kb.multiplyAdd(squares, kb.floatConstant(dtype, lanes, spec.alpha),
-                                  kb.floatConstant(dtype, lanes, spec.bias));
       Value here = kb.add(offset, at);
       Value x = kb.load(kb.advance(kb.buffer(0), here, dtype), dtype, lanes, active);
-      Value y = ops.create<arith::DivFOp>(kb.loc(), x, emitLrnPower(kb, spec, base, lanes));
+      Value y = ops.create<arith::DivFOp>(kb.loc(), x, emitLrnDivisor(kb, spec, squares, lanes));
       kb.store(y, kb.advance(kb.buffer(1), here, dtype), dtype, lanes, active);
     });
   });
 }
 
-void LrnSpec::emit(KernelBuilder &kb) const { emitLrn(kb, *this); }
+/// Pixels whose squares are in scratch memory at a time: stores are done when they are read across
+/// the borders of vectors.
+static constexpr int64_t kPixelsOfGroup = 8;
+
+int64_t LrnDims::bytesOfSquares() const {
+  return kPixelsOfGroup * (before + channels + after) * dtypeBytes(DType::Float32);
+}
+
+namespace {
+/// The squares of a pixel's channels lie side by side, with zeros around them: a window is so many
+/// vectors that begin one element apart.
+class BlockedLrn {
+public:
+  BlockedLrn(KernelBuilder &kb, const LrnSpec &spec)
+      : kb(kb), spec(spec), lanes(std::min(kb.target().lanes(spec.dtype), spec.block)) {}
+
+  void emit() {
+    squaresOfPixel = kb.add(dim(&LrnDims::channels), spec.before + spec.after);
+    kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](Value task) { emitTask(task); });
+  }
+
+private:
+  void emitTask(Value task) {
+    Value zero = kb.floatConstant(spec.dtype, lanes, 0),
+          all = kb.mul(squaresOfPixel, kPixelsOfGroup);
+    kb.forLoop(kb.index(0), all, lanes, [&](Value at) {
+      Value rest = kb.minSigned(kb.sub(all, at), kb.index(lanes));
+      kb.store(zero, squareAt(at), spec.dtype, lanes, rest);
+    });
+    Value plane = dim(&LrnDims::plane), chunk = dim(&LrnDims::chunk);
+    Value image =
+        kb.mul(kb.div(task, dim(&LrnDims::chunks)), kb.mul(plane, dim(&LrnDims::channels)));
+    Value from = kb.mul(kb.rem(task, dim(&LrnDims::chunks)), chunk);
+    Value to = kb.minSigned(kb.add(from, chunk), plane);
+    kb.forLoop(from, to, kPixelsOfGroup, [&](Value first) {
+      Value end = kb.minSigned(kb.add(first, kPixelsOfGroup), to);
+      overVectors(image, first, end, [&](Value element, Value square) {
+        Value x = kb.load(kb.advance(kb.buffer(0), element, spec.dtype), spec.dtype, lanes);
+        kb.store(multiply(x, x), squareAt(kb.add(square, spec.before)), spec.dtype, lanes);
+      });
+      overVectors(image, first, end, [&](Value element, Value square) {
+        Value sum = sumOfWindow(square);
+        Value x = kb.load(kb.advance(kb.buffer(0), element, spec.dtype), spec.dtype, lanes);
+        Value y =
+            kb.builder().create<arith::DivFOp>(kb.loc(), x, emitLrnDivisor(kb, spec, sum, lanes));
+        kb.store(y, kb.advance(kb.buffer(1), element, spec.dtype), spec.dtype, lanes);
+      });
+    });
+  }
+
+  /// Calls `body` for each vector of the pixels [first, end) of the image that begins at `image`,
+  /// with where it is and where its squares are without those before the channels.
+  void overVectors(Value image, Value first, Value end,
+                   llvm::function_ref<void(Value element, Value square)> body) {
+    Value blocks = kb.div(dim(&LrnDims::channels), kb.index(spec.block));
+    kb.forLoop(kb.index(0), blocks, 1, [&](Value block) {
+      Value ofBlock = kb.add(image, kb.mul(kb.mul(block, dim(&LrnDims::plane)), spec.block));
+      kb.forLoop(first, end, 1, [&](Value pixel) {
+        Value element = kb.add(ofBlock, kb.mul(pixel, spec.block));
+        Value square =
+            kb.add(kb.mul(kb.sub(pixel, first), squaresOfPixel), kb.mul(block, spec.block));
+        for (int64_t lane = 0; lane < spec.block; lane += lanes)
+          body(kb.add(element, lane), kb.add(square, lane));
+      });
+    });
+  }
+
+  /// Of the windows whose first squares begin at `square`.
+  Value sumOfWindow(Value square) {
+    constexpr int64_t kMostUnrolled = 9;
+    int64_t taps = spec.before + 1 + spec.after;
+    Value none = kb.floatConstant(spec.dtype, lanes, 0);
+    auto addTap = [&](Value tap, Value sum) -> Value {
+      Value squares = kb.load(squareAt(kb.add(square, tap)), spec.dtype, lanes);
+      return kb.builder().create<arith::AddFOp>(kb.loc(), sum, squares);
+    };
+    if (taps > kMostUnrolled)
+      return kb
+          .forLoop(kb.index(0), kb.index(taps), 1, {none},
+                   [&](Value tap, ValueRange sums) -> KernelBuilder::Values {
+                     return {addTap(tap, sums.front())};
+                   })
+          .front();
+    Value sum = none;
+    for (int64_t tap = 0; tap < taps; ++tap)
+      sum = addTap(kb.index(tap), sum);
+    return sum;
+  }
+
+  Value dim(int64_t LrnDims::*member) { return kb.dim(member); }
+  Value squareAt(Value place) { return kb.advance(kb.scratch(), place, spec.dtype); }
+  Value multiply(Value a, Value b) { return kb.builder().create<arith::MulFOp>(kb.loc(), a, b); }
+
+  KernelBuilder &kb;
+  const LrnSpec &spec;
+  const int64_t lanes;
+  Value squaresOfPixel;
+};
+} // namespace
+
+void LrnSpec::emit(KernelBuilder &kb) const {
+  if (block > 0)
+    BlockedLrn(kb, *this).emit();
+  else
+    emitPlainLrn(kb, *this);
+}

@@ -49,19 +49,25 @@ struct LrnSpec {
   DType dtype = DType::Float32;
   /// alpha is already divided by the window's size.
   double alpha = 0, beta = 0, bias = 0;
+  /// Channels of a block, which they fill, and those of the window on either side; 0 on plain
+  /// images.
+  int64_t block = 0, before = 0, after = 0;
 
   static constexpr std::string_view kFamily = "lrn";
-  QUERN_FIELDS(dtype, alpha, beta, bias)
+  QUERN_FIELDS(dtype, alpha, beta, bias, block, before, after)
   std::string name() const { return "lrn"; }
   void emit(KernelBuilder &kb) const;
 };
-/// A task is a chunk of pixels of one channel of one image.
+/// A task is a chunk of pixels of one channel of one image, or of all its channels in blocks.
 struct LrnDims {
   int64_t channels, plane;
   /// Channels of the window on either side.
   int64_t before, after;
   /// Pixels of a chunk, and chunks of a plane.
   int64_t chunk, chunks;
+
+  /// Of scratch memory, where a blocked kernel has the squares of a group of pixels.
+  int64_t bytesOfSquares() const;
 };
 
 } // namespace quern::native

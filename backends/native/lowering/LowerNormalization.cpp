@@ -152,10 +152,15 @@ static LoweringResult lower(nn::LrnOp op, const LoweringContext &context) {
     return *reason;
   constexpr int64_t kChunk = 1024;
   DType dtype = dtypeOfValue(op.getInput());
+  int64_t block = nn::layoutOf(op.getInput()).block;
   ChannelShape shape = channelShapeOf(context.sizesOf(op.getInput()));
   LoweredSteps lowered;
   if (shape.elements() == 0)
     return lowered;
+  if (block > 0) {
+    shape.channels *= block;
+    shape.plane /= block;
+  }
   int64_t size = op.getSize();
   LrnSpec spec{dtype, op.getAlpha().convertToDouble() / static_cast<double>(size),
                op.getBeta().convertToDouble(), op.getBias().convertToDouble()};
@@ -164,9 +169,21 @@ static LoweringResult lower(nn::LrnOp op, const LoweringContext &context) {
   // Of an even window, the larger half lies after the channel.
   int64_t before = std::min((size - 1) / 2, shape.channels);
   int64_t after = std::min(size / 2, shape.channels);
-  step.dims = flattenDims(LrnDims{shape.channels, shape.plane, before, after, chunk, chunks});
-  step.buffers = {StepBuffer::of(op.getInput()), StepBuffer::of(op.getResult())};
+  LrnDims dims{shape.channels, shape.plane, before, after, chunk, chunks};
   step.tasks = shape.batch * shape.channels * chunks;
+  if (block > 0) {
+    constexpr int64_t kPixels = 64;
+    spec.block = block;
+    spec.before = before;
+    spec.after = after;
+    dims.chunk = std::min(kPixels, shape.plane);
+    dims.chunks = ceilDiv(shape.plane, dims.chunk);
+    chunk = dims.chunk * shape.channels;
+    step.tasks = shape.batch * dims.chunks;
+    step.scratchBytes = dims.bytesOfSquares();
+  }
+  step.dims = flattenDims(dims);
+  step.buffers = {StepBuffer::of(op.getInput()), StepBuffer::of(op.getResult())};
   step.grain = chooseMoveGrain(chunk * (size + 8) * dtypeBytes(dtype));
   step.kernel = kernelOf(spec);
   lowered.push_back(std::move(step));
