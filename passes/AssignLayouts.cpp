@@ -10,6 +10,7 @@
 // whatever it holds; other convolutions, nn.lrn and nn.concat take whole blocks only.
 //
 //===----------------------------------------------------------------------===//
+#include "ir/Constants.h"
 #include "ir/NNDialect.h"
 #include "ir/QuantOps.h"
 #include "ir/Types.h"
@@ -38,6 +39,11 @@ std::optional<int64_t> channelsOf(Value value) {
   return isImageType(value.getType())
              ? std::optional(cast<RankedTensorType>(value.getType()).getDimSize(1))
              : std::nullopt;
+}
+
+bool hasStaticSizes(Value value) {
+  auto type = dyn_cast<RankedTensorType>(value.getType());
+  return type && type.hasStaticShape();
 }
 
 /// The same of two dimensions only: pools have no others.
@@ -231,6 +237,81 @@ struct SinkThroughConcat : OpRewritePattern<ConcatOp> {
   }
 };
 
+/// The elements of a blocked tensor of known sizes as a plain [N, C / block, ..., block].
+Value viewOfBlocks(OpBuilder &builder, Value blocked) {
+  return createStaticReshape(builder, blocked.getLoc(), blocked,
+                             cast<RankedTensorType>(blocked.getType()).getShape());
+}
+
+/// The image of type `plain` that such a view has, unpacked.
+Value imageOfBlocks(OpBuilder &builder, Value view, Type plain, int64_t block) {
+  RankedTensorType type = blockedType(plain, block);
+  Value blocked =
+      createStaticReshape(builder, view.getLoc(), view, type.getShape(), layoutOf(type));
+  return builder.create<UnpackOp>(view.getLoc(), plain, blocked, (*shapeOf(plain))[1].size());
+}
+
+/// An unpacked image whose parts have whole blocks is split by blocks.
+struct SinkThroughSplit : OpRewritePattern<SplitOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(SplitOp op, PatternRewriter &rewriter) const override {
+    int64_t block = sourceBlock(op.getInput());
+    if (op.getAxis() != 1 || block == 0 || !hasStaticSizes(op.getInput()))
+      return rewriter.notifyMatchFailure(op, "it splits no channels of an unpacked image");
+    SmallVector<int64_t> parts;
+    SmallVector<Type> types;
+    for (Value result : op.getResults()) {
+      std::optional<int64_t> channels = channelsOf(result);
+      if (!channels || *channels % block != 0 || !hasStaticSizes(result))
+        return rewriter.notifyMatchFailure(op, "a part is no image of whole blocks");
+      parts.push_back(*channels / block);
+      RankedTensorType blocked = blockedType(result.getType(), block);
+      types.push_back(RankedTensorType::get(blocked.getShape(), blocked.getElementType()));
+    }
+    Value sizes =
+        createConstant(rewriter, op.getLoc(), Tensor::ofInts({parts.begin(), parts.end()}));
+    auto split = rewriter.create<SplitOp>(
+        op.getLoc(), types, viewOfBlocks(rewriter, blockedSource(op.getInput(), block)), sizes,
+        /*axis=*/1);
+    SmallVector<Value> images;
+    for (auto [view, result] : llvm::zip_equal(split.getResults(), op.getResults()))
+      images.push_back(imageOfBlocks(rewriter, view, result.getType(), block));
+    rewriter.replaceOp(op, images);
+    return success();
+  }
+};
+
+/// A slice of whole blocks of an unpacked image is one of blocks.
+struct SinkThroughSlice : OpRewritePattern<SliceOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(SliceOp op, PatternRewriter &rewriter) const override {
+    int64_t block = sourceBlock(op.getInput());
+    if (block == 0 || !hasStaticSizes(op.getInput()) || !hasStaticSizes(op.getResult()))
+      return rewriter.notifyMatchFailure(op, "it cuts no unpacked image of known sizes");
+    std::optional<SmallVector<int64_t>> cut = op.getCutDimensions(TypeFacts());
+    std::optional<std::vector<int64_t>> starts = TypeFacts().integersOf(op.getStarts()),
+                                        steps = TypeFacts().integersOf(op.getSteps());
+    if (!cut || cut->size() != 1 || cut->front() != 1 || !starts || starts->size() != 1 ||
+        !(isNone(op.getSteps()) || steps == std::vector<int64_t>{1}))
+      return rewriter.notifyMatchFailure(op, "it cuts not just a range of channels");
+    int64_t channels = *channelsOf(op.getInput()), count = *channelsOf(op.getResult());
+    int64_t start = std::clamp<int64_t>(
+        starts->front() < 0 ? starts->front() + channels : starts->front(), 0, channels);
+    if (start % block != 0 || count % block != 0)
+      return rewriter.notifyMatchFailure(op, "it cuts through a block");
+    auto number = [&](int64_t value) {
+      return createConstant(rewriter, op.getLoc(), Tensor::ofInts({value}));
+    };
+    RankedTensorType blocked = blockedType(op.getResult().getType(), block);
+    Value view = rewriter.create<SliceOp>(
+        op.getLoc(), RankedTensorType::get(blocked.getShape(), blocked.getElementType()),
+        viewOfBlocks(rewriter, blockedSource(op.getInput(), block)), number(start / block),
+        number((start + count) / block), number(1), op.getSteps());
+    rewriter.replaceOp(op, imageOfBlocks(rewriter, view, op.getResult().getType(), block));
+    return success();
+  }
+};
+
 /// A normalization over neighbouring channels reads whole blocks, for what is beside channels that
 /// do not fill one would count.
 struct SinkThroughLrn : OpRewritePattern<LrnOp> {
@@ -270,6 +351,37 @@ template <typename Op> struct MakeBorderReshape : OpRewritePattern<Op> {
   }
 };
 
+/// From blocks to others of which one is a multiple of the other, parts of pixels move, not single
+/// channels by way of a plain image.
+struct MoveBetweenBlocks : OpRewritePattern<PackOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(PackOp op, PatternRewriter &rewriter) const override {
+    auto unpack = op.getInput().getDefiningOp<UnpackOp>();
+    auto image = dyn_cast<RankedTensorType>(op.getInput().getType());
+    if (!unpack || !image || !image.hasStaticShape())
+      return rewriter.notifyMatchFailure(op, "it packs no unpacked image of known sizes");
+    int64_t from = layoutOf(unpack.getInput()).block, to = layoutOf(op.getResult()).block;
+    int64_t channels = image.getDimSize(1), wide = std::max(from, to), narrow = std::min(from, to);
+    if (narrow == 0 || channels % wide != 0 || wide % narrow != 0)
+      return rewriter.notifyMatchFailure(op, "channels do not fill both blocks");
+    // [N, C / wide, parts, pixels, narrow] and [N, C / wide, pixels, parts, narrow].
+    int64_t images = image.getDimSize(0), parts = wide / narrow;
+    int64_t pixels = images * channels > 0 ? image.getNumElements() / (images * channels) : 0;
+    SmallVector<int64_t> sizes{images, channels / wide, parts, pixels, narrow};
+    if (from > to)
+      std::swap(sizes[2], sizes[3]);
+    Value split = createStaticReshape(rewriter, op.getLoc(), unpack.getInput(), sizes);
+    std::swap(sizes[2], sizes[3]);
+    Type elements = elementTypeOf(split);
+    Value moved = rewriter.create<TransposeOp>(op.getLoc(), RankedTensorType::get(sizes, elements),
+                                               split, ArrayRef<int64_t>{0, 1, 3, 2, 4});
+    auto result = cast<RankedTensorType>(op.getResult().getType());
+    rewriter.replaceOp(
+        op, createStaticReshape(rewriter, op.getLoc(), moved, result.getShape(), layoutOf(result)));
+    return success();
+  }
+};
+
 struct AssignLayoutsPass : passes::impl::AssignLayoutsPassBase<AssignLayoutsPass> {
   using AssignLayoutsPassBase::AssignLayoutsPassBase;
   AssignLayoutsPass(std::shared_ptr<const LayoutPolicy> policy, GraphLog *log)
@@ -287,10 +399,11 @@ struct AssignLayoutsPass : passes::impl::AssignLayoutsPassBase<AssignLayoutsPass
     blocking
         .add<BlockConv, BlockPool<MaxPoolOp>, BlockPool<AveragePoolOp>, BlockPool<GlobalPoolOp>>(
             context, decides);
-    blocking.add<SinkThroughElementwise, SinkThroughConcat, SinkThroughLrn>(context);
+    blocking.add<SinkThroughElementwise, SinkThroughConcat, SinkThroughLrn, SinkThroughSlice,
+                 SinkThroughSplit>(context);
     PackOp::getCanonicalizationPatterns(blocking, context);
     UnpackOp::getCanonicalizationPatterns(blocking, context);
-    borders.add<MakeBorderReshape<PackOp>, MakeBorderReshape<UnpackOp>>(context);
+    borders.add<MakeBorderReshape<PackOp>, MakeBorderReshape<UnpackOp>, MoveBetweenBlocks>(context);
     // From the inputs on, as in SimplifyGraph.
     GreedyRewriteConfig config;
     config.useTopDownTraversal = true;

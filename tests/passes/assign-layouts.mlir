@@ -308,3 +308,62 @@ func.func @taps(%x: tensor<1x24x8x8xf32>) -> (tensor<1x24x8x8xf32>, tensor<1x24x
   %3 = nn.conv %x, %v, %none {strides = array<i64: 2, 2>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, group = 1 : i64} : (tensor<1x24x8x8xf32>, tensor<24x24x2x2xf32>, none) -> tensor<1x24x4x4xf32>
   return %2, %3 : tensor<1x24x8x8xf32>, tensor<1x24x4x4xf32>
 }
+
+// -----
+
+// Parts of whole blocks are split and cut by blocks; 24 channels fill none.
+// CHECK-LABEL: func @parts
+// CHECK: %[[C:.*]] = nn.conv
+// CHECK: %[[V:.*]] = nn.reshape %[[C]], {{.*}} -> tensor<1x3x8x8x16xf32>
+// CHECK: %[[S:.*]]:2 = nn.split %[[V]], {{.*}} {axis = 1 : i64} : (tensor<1x3x8x8x16xf32>, tensor<2xi64>) -> (tensor<1x1x8x8x16xf32>, tensor<1x2x8x8x16xf32>)
+// CHECK: nn.reshape %[[S]]#0, {{.*}} -> tensor<1x1x8x8x16xf32, #nn.blocked<16>>
+// CHECK: %[[P:.*]] = nn.slice {{.*}} : (tensor<1x3x8x8x16xf32>, {{.*}}) -> tensor<1x2x8x8x16xf32>
+// CHECK: nn.reshape %[[P]], {{.*}} -> tensor<1x2x8x8x16xf32, #nn.blocked<16>>
+// CHECK: nn.unpack
+// CHECK: nn.slice {{.*}} -> tensor<1x24x8x8xf32>
+// CHECK: nn.split {{.*}} -> (tensor<1x24x8x8xf32>, tensor<1x24x8x8xf32>)
+func.func @parts(%x: tensor<1x16x8x8xf32>) -> (tensor<1x16x8x8xf32>, tensor<1x32x8x8xf32>, tensor<1x32x8x8xf32>, tensor<1x24x8x8xf32>, tensor<1x24x8x8xf32>, tensor<1x24x8x8xf32>) {
+  %none = nn.none
+  %w = nn.weight "w", 0 : tensor<48x16x1x1xf32>
+  %axis = nn.constant dense<1> : tensor<1xi64>
+  %sizes = nn.constant dense<[16, 32]> : tensor<2xi64>
+  %halves = nn.constant dense<[24, 24]> : tensor<2xi64>
+  %start = nn.constant dense<-32> : tensor<1xi64>
+  %half = nn.constant dense<24> : tensor<1xi64>
+  %end = nn.constant dense<9223372036854775807> : tensor<1xi64>
+  %0 = nn.conv %x, %w, %none {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, group = 1 : i64} : (tensor<1x16x8x8xf32>, tensor<48x16x1x1xf32>, none) -> tensor<1x48x8x8xf32>
+  %1:2 = nn.split %0, %sizes {axis = 1 : i64} : (tensor<1x48x8x8xf32>, tensor<2xi64>) -> (tensor<1x16x8x8xf32>, tensor<1x32x8x8xf32>)
+  %2 = nn.slice %0, %start, %end, %axis, %none : (tensor<1x48x8x8xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>, none) -> tensor<1x32x8x8xf32>
+  %3 = nn.slice %0, %half, %end, %axis, %none : (tensor<1x48x8x8xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>, none) -> tensor<1x24x8x8xf32>
+  %4:2 = nn.split %0, %halves {axis = 1 : i64} : (tensor<1x48x8x8xf32>, tensor<2xi64>) -> (tensor<1x24x8x8xf32>, tensor<1x24x8x8xf32>)
+  return %1#0, %1#1, %2, %3, %4#0, %4#1 : tensor<1x16x8x8xf32>, tensor<1x32x8x8xf32>, tensor<1x32x8x8xf32>, tensor<1x24x8x8xf32>, tensor<1x24x8x8xf32>, tensor<1x24x8x8xf32>
+}
+
+// -----
+
+// From blocks of 32 to blocks of 16 half pixels move; what fills no block of 32 goes by a plain image.
+// CHECK-LABEL: func @between
+// CHECK: %[[S:.*]] = nn.reshape %arg0, {{.*}} -> tensor<2x2x15x2x16xf32>
+// CHECK: %[[T:.*]] = nn.transpose %[[S]] {perm = array<i64: 0, 1, 3, 2, 4>} : (tensor<2x2x15x2x16xf32>) -> tensor<2x2x2x15x16xf32>
+// CHECK: nn.reshape %[[T]], {{.*}} -> tensor<2x4x3x5x16xf32, #nn.blocked<16>>
+// CHECK: nn.unpack %arg1
+// CHECK: nn.pack
+func.func @between(%x: tensor<2x2x3x5x32xf32, #nn.blocked<32>>, %y: tensor<2x2x3x5x32xf32, #nn.blocked<32>>) -> (tensor<2x4x3x5x16xf32, #nn.blocked<16>>, tensor<2x3x3x5x16xf32, #nn.blocked<16>>) {
+  %0 = nn.unpack %x {channels = 64 : i64} : (tensor<2x2x3x5x32xf32, #nn.blocked<32>>) -> tensor<2x64x3x5xf32>
+  %1 = nn.pack %0 : (tensor<2x64x3x5xf32>) -> tensor<2x4x3x5x16xf32, #nn.blocked<16>>
+  %2 = nn.unpack %y {channels = 48 : i64} : (tensor<2x2x3x5x32xf32, #nn.blocked<32>>) -> tensor<2x48x3x5xf32>
+  %3 = nn.pack %2 : (tensor<2x48x3x5xf32>) -> tensor<2x3x3x5x16xf32, #nn.blocked<16>>
+  return %1, %3 : tensor<2x4x3x5x16xf32, #nn.blocked<16>>, tensor<2x3x3x5x16xf32, #nn.blocked<16>>
+}
+
+// -----
+
+// CHECK-LABEL: func @toWider
+// CHECK: %[[S:.*]] = nn.reshape %arg0, {{.*}} -> tensor<2x2x2x15x16xf32>
+// CHECK: %[[T:.*]] = nn.transpose %[[S]] {perm = array<i64: 0, 1, 3, 2, 4>} : (tensor<2x2x2x15x16xf32>) -> tensor<2x2x15x2x16xf32>
+// CHECK: nn.reshape %[[T]], {{.*}} -> tensor<2x2x3x5x32xf32, #nn.blocked<32>>
+func.func @toWider(%x: tensor<2x4x3x5x16xf32, #nn.blocked<16>>) -> tensor<2x2x3x5x32xf32, #nn.blocked<32>> {
+  %0 = nn.unpack %x {channels = 64 : i64} : (tensor<2x4x3x5x16xf32, #nn.blocked<16>>) -> tensor<2x64x3x5xf32>
+  %1 = nn.pack %0 : (tensor<2x64x3x5xf32>) -> tensor<2x2x3x5x32xf32, #nn.blocked<32>>
+  return %1 : tensor<2x2x3x5x32xf32, #nn.blocked<32>>
+}
