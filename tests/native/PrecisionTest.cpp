@@ -333,7 +333,11 @@ TEST(PrecisionTest, SlowPairsStayFloat32) {
       {conv("1x64x14x14xf32", "64x64x1x1xf32", 1, 0), false, true, "filled blocks"},
       {conv("1x64x14x14xf32", "64x1x3x3xf32", 64, 1), false, false, "depthwise"},
       {conv("1x3x32x32xf32", "32x3x7x7xf32", 1, 3), false, true, "a first layer"},
-      {conv("1x24x14x14xf32", "32x24x1x1xf32", 1, 0), true, true, "half a block is left"},
+      {conv("1x24x14x14xf32", "32x24x1x1xf32", 1, 0), false, true, "half a block of each pixel"},
+      {conv("1x24x14x14xf32", "32x24x3x3xf32", 1, 1), false, true, "half a block, and a halo"},
+      {conv("1x24x14x14xf32", "32x24x3x3xf32", 1, 0), true, true, "half a block without a halo"},
+      {conv("1x136x14x14xf32", "136x34x1x1xf32", 4, 0), false, true, "groups that fill no blocks"},
+      {conv("1x136x14x14xf32", "80x34x1x1xf32", 4, 0), true, true, "such of few results"},
       {conv("1x128x14x14xf32", "128x32x1x1xf32", 4, 0), false, true, "groups"},
   };
   for (const Case &each : cases) {

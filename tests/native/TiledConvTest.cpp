@@ -74,7 +74,7 @@ TEST_F(TilesTest, PaddingThatIsComputedIsNotMultiplied) {
   NarrowTypes types{"bf16", "bf16", "f32"};
   GraphValue first = addConv(graph, {{1, 32, 8, 20}, {24, 32, 3, 3}, 1, 1}, types, x, 1);
   GraphValue narrow = graph.op("nn.cast", {graph.op("nn.log", {first})}, "to = bf16", "*xbf16");
-  graph.output(addConv(graph, {{1, 24, 8, 20}, {32, 24, 3, 3}, 1, 1}, types, narrow, 2));
+  graph.output(addConv(graph, {{1, 24, 8, 20}, {32, 24, 3, 3}}, types, narrow, 2));
   std::vector<Tensor> inputs = {drawTensor(DType::BFloat16, {1, 32, 8, 20}, 1)};
   auto executable = compileForTest(graph);
   ASSERT_TRUE(executable) << executable.status().message();
@@ -87,8 +87,8 @@ TEST_F(TilesTest, PaddingThatIsComputedIsNotMultiplied) {
 }
 
 // Filters of one pixel do not read it: of 24, 40 and 72 channels, at each pixel and at each second
-// one, which are copied together where many channels read them.
-TEST_F(TilesTest, PixelsAreReadWithoutTheirPadding) {
+// one, which are copied together. Those with a halo read zeros from its copy.
+TEST_F(TilesTest, ChannelsAreReadWithoutTheirPadding) {
   for (int64_t channels : {24, 40, 72}) {
     Graph graph;
     GraphValue x = graph.input("2x32x7x12xbf16");
@@ -107,6 +107,10 @@ TEST_F(TilesTest, PixelsAreReadWithoutTheirPadding) {
         graph.output(addConv(graph, {{2, channels, 7, 12}, {outputs, channels, 1, 1}, stride},
                              types, narrow, ++tiled));
       }
+    graph.output(
+        addConv(graph, {{2, channels, 7, 12}, {32, channels, 3, 3}, 1, 1}, types, narrow, ++tiled));
+    graph.output(
+        addConv(graph, {{2, channels, 7, 12}, {16, channels, 5, 5}, 2, 2}, types, narrow, ++tiled));
     expectExactOnTiles(graph, {drawTensor(DType::BFloat16, {2, 32, 7, 12}, 1)}, tiled);
   }
 }

@@ -70,8 +70,10 @@ LoweredStep moveStep(KernelSpec kernel, StepBuffer from, StepBuffer to, std::vec
 //===----------------------------------------------------------------------===//
 
 /// Task t is part of the lines * planes + plane. Dims: height, elements above and below of a plane,
-/// left of, copied and right of a line; what lies outside; planes, lines of a part.
-static void emitPadHalo(KernelBuilder &kb, DType dtype) {
+/// left of, copied and right of a line; what lies outside; planes, lines of a part; planes of an
+/// image.
+static void emitPadHalo(KernelBuilder &kb, const PadHaloSpec &spec) {
+  DType dtype = spec.dtype;
   Value height = kb.dim(0), top = kb.dim(1), bottom = kb.dim(2), left = kb.dim(3),
         copied = kb.dim(4), right = kb.dim(5);
   Value lineTo = kb.add(kb.add(left, copied), right);
@@ -79,6 +81,23 @@ static void emitPadHalo(KernelBuilder &kb, DType dtype) {
   Value planeFrom = kb.mul(height, copied);
   Value planeTo = kb.add(kb.add(top, bottom), kb.mul(height, lineTo));
   Value planes = kb.dim(7), linesOfPart = kb.dim(8);
+  auto copyLine = [&](Value plane, Value from, Value to) {
+    auto copyAll = [&] { emitCopy(kb, from, to, copied, dtype); };
+    if (spec.lastElements == 0)
+      return copyAll();
+    Value ofImage = kb.dim(9);
+    Value isLast = kb.lessThan(kb.sub(ofImage, kb.index(2)), kb.rem(plane, ofImage));
+    kb.ifThen(
+        isLast,
+        [&] {
+          kb.forLoop(kb.index(0), copied, spec.pixel, [&](Value at) {
+            Value there = kb.load(kb.advance(from, at, dtype), dtype, spec.pixel,
+                                  kb.index(spec.lastElements));
+            kb.store(there, kb.advance(to, at, dtype), dtype, spec.pixel);
+          });
+        },
+        copyAll);
+  };
   kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](Value task) {
     Value plane = kb.rem(task, planes), part = kb.div(task, planes);
     Value first = kb.mul(part, linesOfPart);
@@ -91,7 +110,7 @@ static void emitPadHalo(KernelBuilder &kb, DType dtype) {
       Value line = kb.advance(lines, kb.mul(y, lineTo), dtype);
       emitFill(kb, outside, line, left, dtype);
       Value middle = kb.advance(line, left, dtype);
-      emitCopy(kb, kb.advance(from, kb.mul(y, copied), dtype), middle, copied, dtype);
+      copyLine(plane, kb.advance(from, kb.mul(y, copied), dtype), middle);
       emitFill(kb, outside, kb.advance(middle, copied, dtype), right, dtype);
     });
     kb.ifThen(kb.lessThan(first, height), [&] {
@@ -104,16 +123,22 @@ static void emitPadHalo(KernelBuilder &kb, DType dtype) {
 
 std::string PadHaloSpec::name() const { return "pad_halo_" + std::string(dtypeName(dtype)); }
 
-void PadHaloSpec::emit(KernelBuilder &kb) const { emitPadHalo(kb, dtype); }
+void PadHaloSpec::emit(KernelBuilder &kb) const { emitPadHalo(kb, *this); }
 
 LoweredStep native::padHalo(StepBuffer from, StepBuffer to, const HaloShape &s, DType dtype) {
   int64_t lineTo = (s.left + s.width + s.right) * s.pixel;
   double bytes = static_cast<double>(
       s.planes * (s.height * s.width * s.pixel + (s.top + s.height + s.bottom) * lineTo) *
       dtypeBytes(dtype));
-  return moveStep(kernelOf(PadHaloSpec{dtype}), std::move(from), std::move(to),
+  PadHaloSpec spec{dtype};
+  if (s.lastElements > 0) {
+    spec.pixel = s.pixel;
+    spec.lastElements = s.lastElements;
+  }
+  return moveStep(kernelOf(spec), std::move(from), std::move(to),
                   {s.height, s.top * lineTo, s.bottom * lineTo, s.left * s.pixel, s.width * s.pixel,
-                   s.right * s.pixel, s.outside, s.planes, ceilDiv(s.height, s.parts)},
+                   s.right * s.pixel, s.outside, s.planes, ceilDiv(s.height, s.parts),
+                   s.planesOfImage},
                   s.planes * s.parts, bytes);
 }
 

@@ -9,9 +9,12 @@ namespace quern::native {
 
 struct PadHaloSpec {
   DType dtype = DType::Float32;
+  /// Elements of a pixel of which only so many are of the last plane of an image: the others become
+  /// zeros there. 0: all are copied.
+  int64_t pixel = 0, lastElements = 0;
 
   static constexpr std::string_view kFamily = "pad_halo";
-  QUERN_FIELDS(dtype)
+  QUERN_FIELDS(dtype, pixel, lastElements)
   std::string name() const;
   void emit(KernelBuilder &kb) const;
 };
@@ -55,6 +58,8 @@ struct HaloShape {
   int64_t outside = 0;
   /// Parts that lines are cut into (chooseLineParts).
   int64_t parts = 1;
+  /// Planes of an image, and of their elements those in the last one that are copied: 0 for all.
+  int64_t planesOfImage = 1, lastElements = 0;
 };
 LoweredStep padHalo(StepBuffer from, StepBuffer to, const HaloShape &shape, DType dtype);
 

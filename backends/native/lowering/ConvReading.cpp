@@ -104,6 +104,14 @@ static bool partsPay(const ConvProblem &p, const TapRange &columns,
   return timeOf(flops * ofParts / whole, weights) < timeOf(flops, 2 * image);
 }
 
+bool native::hasZeroPadding(mlir::Value image) {
+  return image.getDefiningOp<nn::PackOp>() != nullptr;
+}
+
+bool native::hasOpenPadding(const ConvProblem &p) {
+  return isFloat(p.inputType) && p.channelsPerGroup() % p.pixel() != 0 && !hasZeroPadding(p.input);
+}
+
 ConvReading native::planReading(const ConvProblem &p, bool onTiles) {
   bool canSkip = p.window.outside == 0;
   auto tapsOf = [&](int a) {
@@ -126,6 +134,8 @@ ConvReading native::planReading(const ConvProblem &p, bool onTiles) {
   }
   std::tie(reading.top, reading.bottom) = overhang(rows, reading.rows);
   std::tie(reading.left, reading.right) = overhang(columns, ofLine);
+  if (onTiles && hasOpenPadding(p) && reading.hasHalo())
+    reading.lastChannels = p.channelsPerGroup() % p.pixel();
   if (!canSkip || onTiles)
     return reading;
   // Loops of known trips and a copy are faster where few rows are left out.
@@ -172,6 +182,8 @@ PaddedInput native::padInput(const ConvProblem &p, const ConvReading &reading,
     height += reading.top + reading.bottom;
     width += reading.left + reading.right;
     halo.parts = chooseLineParts(halo.height, work);
+    halo.planesOfImage = padded.planes;
+    halo.lastElements = reading.lastChannels;
     CheckedSize bytes =
         CheckedSize(halo.planes) * height * width * p.pixel() * dtypeBytes(p.inputType);
     padded.buffer = StepBuffer::scratchSpace(0, bytes);

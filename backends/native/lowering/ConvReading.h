@@ -32,6 +32,10 @@ struct ConvReading {
   /// Lines and columns of zeros.
   int64_t top = 0, bottom = 0, left = 0, right = 0;
 
+  /// Channels that the copy with the halo takes from the last block, which they do not fill: tiles
+  /// of matrices read all of it, and find zeros. 0: as it is.
+  int64_t lastChannels = 0;
+
   bool hasHalo() const { return top + bottom + left + right > 0; }
   /// Whether the filter is read as a whole.
   bool readsAll(const ConvProblem &p) const;
@@ -42,6 +46,12 @@ struct ConvReading {
   /// The tiles of vectors that compute them.
   TileShape tileShape(const ConvProblem &p) const;
 };
+
+/// Whether channels do not fill their block, and what is beside them may be no number: a step must
+/// not take it in.
+bool hasOpenPadding(const ConvProblem &p);
+/// Whether channels that do not fill their block have zeros beside them.
+bool hasZeroPadding(mlir::Value image);
 
 /// How the image is read; `onTiles` of matrices, which read whole lines.
 ConvReading planReading(const ConvProblem &p, bool onTiles);

@@ -110,9 +110,6 @@ static DotSpec blockedSpec(ConvProblem &p, const ConvReading &reading) {
   return spec;
 }
 
-/// Whether channels that do not fill their block have zeros beside them.
-static bool hasZeroPadding(Value image) { return image.getDefiningOp<nn::PackOp>() != nullptr; }
-
 /// The k nest: channel block, kernel row, kernel column, lane; as code, but what is all runtime.
 static void addLevels(const ConvProblem &p, const ConvReading &reading, DotSpec &spec) {
   int64_t group = spec.tile.group, pixel = p.pixel();
@@ -250,17 +247,11 @@ static TileSteps planTileSteps(const ConvProblem &p, const ConvReading &reading)
   return steps < byPixel.inRow(columns) ? TileSteps{elements / steps, 1, steps} : byPixel;
 }
 
-/// Whether channels do not fill their block, and what is beside them may be no number: a step must
-/// not take it in.
-static bool hasOpenPadding(const ConvProblem &p) {
-  return isFloat(p.inputType) && p.channelsPerGroup() % p.pixel() != 0 && !hasZeroPadding(p.input);
-}
-
 /// Whether they take less time than vectors.
 static bool isTiled(const ConvProblem &p, const ConvReading &reading, const DotSpec &spec) {
   if (spec.tile.group == 1 || !TileUnit::has(p.context.target, spec.tile.types))
     return false;
-  if (hasOpenPadding(p) && !reading.isFlat)
+  if (hasOpenPadding(p) && !reading.isFlat && !planReading(p, /*onTiles=*/true).hasHalo())
     return false;
   TileSteps steps = planTileSteps(p, reading);
   int64_t rows = ceilDiv(p.channelsPerGroup(), p.pixel()) * reading.rows.count;
@@ -291,7 +282,7 @@ static void addTileSteps(const ConvProblem &p, const PaddedInput &padded,
   }
   spec.flat = reading.isFlat;
   TiledDotSpec tiled{std::move(spec)};
-  if (hasOpenPadding(p)) {
+  if (hasOpenPadding(p) && reading.lastChannels == 0) {
     tiled.partialStep = true;
     --all.dot.levels[0].trip;
     all.leftOver = p.channelsPerGroup() % p.pixel();

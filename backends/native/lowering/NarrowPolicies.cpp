@@ -171,11 +171,13 @@ bool NativePrecision::isTiledConv(nn::ConvOp conv) const {
   // Pixels of a first layer have four channels, of which a row of the filter's lies together.
   constexpr int64_t kFewChannels = 4;
   bool isFirst = facts.groups == 1 && depth <= kFewChannels;
-  // Tiles take a part of a block where no taps are to be left out (LowerBlockedConv.cpp).
-  bool isOfPixels = facts.groups == 1 && facts.readsOfPixel <= 1 && weights->rank() == 4 &&
-                    (*weights)[2].isStatic(1) && (*weights)[3].isStatic(1) &&
-                    llvm::all_of(conv.getPads(), [](int64_t pad) { return pad == 0; });
-  if (depth == 0 || (depth % block != 0 && !isFirst && !isOfPixels))
+  // Tiles take a part of a block of single pixels, and zeros beside it from a copy with a halo
+  // (LowerBlockedConv.cpp).
+  bool hasHalo = llvm::any_of(conv.getPads(), [](int64_t pad) { return pad > 0; });
+  bool isOfPixels =
+      !hasHalo && weights->rank() == 4 && (*weights)[2].isStatic(1) && (*weights)[3].isStatic(1);
+  bool takesParts = facts.groups == 1 && (hasHalo || isOfPixels);
+  if (depth == 0 || (depth % block != 0 && !isFirst && !takesParts))
     return false;
   int64_t step = isFirst ? kFewChannels * (*weights)[weights->rank() - 1].size() : block;
   int64_t taps = isFirst ? 1 : ceilDiv(depth, block);
