@@ -154,6 +154,8 @@ void TiledDotEmitter::emitUnit(const Tile &tile, Value index) {
   Value line = kb.minSigned(wanted, kb.sub(kb.dim(&TiledDotDims::allLines), ofUnit));
   Value skipped = kb.sub(wanted, line);
   Tile inLine = tileOfLine(tile, line);
+  // Its share counts by units, not by lines.
+  inLine.ahead = tile.ahead;
   kb.forLoop(kb.index(0), kb.dim(&TiledDotDims::tilesOfLine), 1, [&](Value t) {
     Tile asking = inLine;
     if (tile.ahead)
