@@ -172,3 +172,11 @@ TEST(TiledDotCodeTest, InnerLoopsMultiplyTiles) {
     EXPECT_THAT(*assembly, HasSubstr("tilerelease"));
   }
 }
+
+// A row that meets a matrix waits for memory, which two threads read twice as fast.
+TEST(TiledDot, TasksThatReadMuchAreSharedOut) {
+  LineWork work{.flops = 4.7e6, .threads = 2};
+  EXPECT_GT(grainOfTiles(48, work), 24) << "few products alone are not worth another thread";
+  work.bytesOfB = 4.7e6;
+  EXPECT_EQ(grainOfTiles(48, work), 1);
+}

@@ -82,6 +82,10 @@ struct TiledDotDims {
 /// How many times as fast as vectors tiles are, when it comes to what a task is worth.
 constexpr double kTileSpeed = 8;
 
+/// Tasks that are worth handing to another thread, by their products, or by what they read of B
+/// where few rows share it.
+int64_t grainOfTiles(int64_t tasks, const LineWork &work);
+
 /// The elements of one step along k where rows of A have `elements` of the type side by side.
 int64_t stepElementsOf(DType a, int64_t elements);
 

@@ -298,7 +298,7 @@ static void addTileSteps(const ConvProblem &p, const PaddedInput &padded,
   LoweredStep result = makeConvStep(p, kernelOf(std::move(tiled)), all.dot, product);
   result.scratchBytes = scratchBytes;
   result.dims = flattenDims(all);
-  result.grain = chooseGrain(result.tasks, p.flops / kTileSpeed);
+  result.grain = grainOfTiles(result.tasks, lineWork(p, padded));
   steps.push_back(std::move(result));
 }
 

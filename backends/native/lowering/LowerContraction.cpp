@@ -294,7 +294,7 @@ static LoweredStep stepOfTiles(const MatrixProduct &p, DotSpec spec, const DotDi
   result.dims = flattenDims(product.dims);
   result.scratchBytes = product.dims.bytesOfPartialSums(product.spec);
   result.kernel = kernelOf(std::move(product.spec));
-  result.grain = chooseGrain(result.tasks, p.flops() / kTileSpeed);
+  result.grain = grainOfTiles(result.tasks, lineWork(p));
   return result;
 }
 

@@ -117,7 +117,7 @@ static LoweredStep stepOfTiles(const ConvProblem &p, DotSpec spec, int64_t image
   LoweredStep result = makeConvStep(p, kernelOf(std::move(tiled)), all.dot, std::move(product));
   result.scratchBytes = scratchBytes;
   result.dims = flattenDims(all);
-  result.grain = chooseGrain(result.tasks, flops / kTileSpeed);
+  result.grain = grainOfTiles(result.tasks, {.flops = flops});
   return result;
 }
 
