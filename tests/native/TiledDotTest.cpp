@@ -1,4 +1,5 @@
 //===- TiledDotTest.cpp - products by tiles of matrices -------------------===//
+#include "backends/native/kernels/TiledDotKernel.h"
 #include "tests/native/NarrowFactors.h"
 #include "tests/native/TilesTest.h"
 
