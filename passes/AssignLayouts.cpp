@@ -323,7 +323,7 @@ struct SinkThroughLrn : OpRewritePattern<LrnOp> {
       return rewriter.notifyMatchFailure(op, "its input is no unpacked image of whole blocks");
     if (!elementTypeOf(op.getInput()).isF32())
       return rewriter.notifyMatchFailure(op, "blocks are of float32 only");
-    replaceByBlocked(op, toLanes(rewriter, op.getInput(), block), block, rewriter);
+    replaceByBlocked(op, blockedSource(op.getInput(), block), block, rewriter);
     return success();
   }
 };

@@ -1,72 +1,10 @@
 //===- ConvTest.cpp - convolutions through the whole compiler -------------===//
-#include "tests/native/GraphCheck.h"
+#include "tests/native/ConvGraph.h"
 
 using namespace quern;
 using namespace quern::native;
 
 namespace {
-/// One convolution; the window's attributes default to the plain ones.
-struct ConvCase {
-  Tensor::Dims input;
-  int64_t outputs = 1;
-  Tensor::Dims kernel, strides = {}, dilations = {}, pads = {};
-  int64_t group = 1;
-  bool bias = true;
-  bool constantWeights = true;
-  std::string autoPad = "NOTSET";
-  std::string dtype = "f32";
-};
-
-std::string sizesText(const Tensor::Dims &sizes, const std::string &dtype) {
-  std::string text;
-  for (int64_t size : sizes)
-    text += std::to_string(size) + "x";
-  return text + dtype;
-}
-
-std::string arrayText(const Tensor::Dims &values) {
-  std::string text = "array<i64: ";
-  for (size_t i = 0; i < values.size(); ++i)
-    text += (i ? ", " : "") + std::to_string(values[i]);
-  return text + ">";
-}
-
-std::string describe(const ConvCase &c) {
-  return formatDims(c.input) + " to " + std::to_string(c.outputs) + " kernel " +
-         formatDims(c.kernel) + " strides " + formatDims(c.strides) + " dilations " +
-         formatDims(c.dilations) + " pads " + formatDims(c.pads) + " group " +
-         std::to_string(c.group) + " " + c.autoPad + " " + c.dtype;
-}
-
-GraphValue addConv(Graph &graph, const ConvCase &c, const GraphValue *input = nullptr) {
-  size_t spatial = c.kernel.size();
-  auto orElse = [](const Tensor::Dims &given, Tensor::Dims otherwise) {
-    return given.empty() ? otherwise : given;
-  };
-  Tensor::Dims weights = {c.outputs, c.input[1] / c.group};
-  weights.insert(weights.end(), c.kernel.begin(), c.kernel.end());
-  GraphValue x = input ? *input : graph.input(sizesText(c.input, c.dtype));
-  std::string type = sizesText(weights, c.dtype);
-  GraphValue w = c.constantWeights ? graph.weight(type) : graph.input(type);
-  std::string biasType = sizesText({c.outputs}, c.dtype);
-  GraphValue bias = !c.bias             ? graph.none()
-                    : c.constantWeights ? graph.weight(biasType)
-                                        : graph.input(biasType);
-  return graph.op("nn.conv", {x, w, bias},
-                  "strides = " + arrayText(orElse(c.strides, Tensor::Dims(spatial, 1))) +
-                      ", dilations = " + arrayText(orElse(c.dilations, Tensor::Dims(spatial, 1))) +
-                      ", pads = " + arrayText(orElse(c.pads, Tensor::Dims(2 * spatial, 0))) +
-                      ", group = " + std::to_string(c.group) + ", auto_pad = #nn<auto_pad " +
-                      c.autoPad + ">");
-}
-
-void expectExactConvs(const std::vector<ConvCase> &cases, const GraphCheck &check = {}) {
-  Graph graph;
-  for (const ConvCase &c : cases)
-    graph.output(addConv(graph, c), describe(c));
-  expectExact(graph, check);
-}
-
 /// Convolutions of every way there is, for the tests of epilogues.
 std::vector<ConvCase> oneOfEachWay(int64_t batch) {
   return {
@@ -339,102 +277,6 @@ TEST(ConvTest, EpiloguesOfOtherTypes) {
     GraphCheck check;
     check.options.optLevel = level;
     expectExact(graph, check);
-  }
-}
-
-// Lines shorter and longer than what is summed up at once; windows that reach over all edges, and
-// beyond the other side; with the pixels of a line's end in the middle of it.
-TEST(ConvTest, Depthwise) {
-  std::vector<ConvCase> cases;
-  for (int64_t width : {1, 4, 7, 8, 9, 14, 17, 30})
-    for (int64_t kernel : {1, 3, 5, 7, 9}) {
-      int64_t stride = 1 + (width + kernel) % 3, dilation = 1 + (width + kernel / 2) % 3;
-      int64_t pad = (kernel - 1) * dilation;
-      ConvCase c{{1 + width % 2, 32, 6, width},
-                 32,
-                 {3, kernel},
-                 {1, stride},
-                 {1, dilation},
-                 {1, pad / 2 + width % 2, 1, pad - pad / 2},
-                 32};
-      c.bias = kernel != 5;
-      cases.push_back(c);
-    }
-  // Cut evenly, into one group of results or several, of which the first and the last reach
-  // outside.
-  for (int64_t width : {7, 14, 12, 28, 33, 42})
-    for (int64_t kernel : {3, 5})
-      for (int64_t stride : {1, 2, 3}) {
-        int64_t pad = (kernel - 1) / 2, dilation = 1 + (width + stride) % 2;
-        cases.push_back({{1, 32, 5, width * stride},
-                         32,
-                         {3, kernel},
-                         {1, stride},
-                         {1, dilation},
-                         {1, pad * dilation, 1, pad * dilation - stride / 2},
-                         32});
-      }
-  cases.push_back({{1, 20, 9, 9}, 20, {5, 5}, {2, 2}, {2, 2}, {4, 4, 4, 4}, 20});
-  cases.push_back({{2, 48, 2, 3}, 48, {7, 7}, {}, {}, {6, 6, 6, 6}, 48});
-  cases.push_back({{1, 16, 19}, 16, {3}, {}, {}, {1, 1}, 16});
-  for (const char *target : {"host", "haswell", "baseline"}) {
-    SCOPED_TRACE(target);
-    GraphCheck check;
-    check.options.targetCpu = target;
-    expectExactConvs(cases, check);
-  }
-}
-
-// A part of a block of channels serves a block of results; the last block is not full.
-TEST(ConvTest, SeveralResultsOfEachChannel) {
-  std::vector<ConvCase> cases;
-  for (int64_t results : {2, 3, 4, 8, 16})
-    for (int64_t channels : {4, 21, 32})
-      for (int64_t width : {5, 14}) {
-        int64_t stride = 1 + width % 2, dilation = 1 + results % 2;
-        ConvCase c{{1 + width % 2, channels, 5, width},
-                   channels * results,
-                   {3, 3},
-                   {stride, stride},
-                   {1, dilation},
-                   {1, dilation, 1, dilation},
-                   channels};
-        c.bias = results != 3;
-        cases.push_back(c);
-      }
-  cases.push_back({{1, 32, 28, 28}, 64, {7, 7}, {2, 2}, {}, {3, 3, 3, 3}, 32});
-  cases.push_back({{1, 32, 19}, 64, {3}, {}, {}, {1, 1}, 32});
-  for (const char *target : {"host", "haswell", "baseline"}) {
-    SCOPED_TRACE(target);
-    GraphCheck check;
-    check.options.targetCpu = target;
-    expectExactConvs(cases, check);
-  }
-}
-
-// Groups of two, four and eight channels, of as many results each: within a block of channels, or
-// whole blocks of narrower vectors. Channels that do not fill the last block, wide filters, lines
-// cut evenly or not, pixels of all edges.
-TEST(ConvTest, SmallGroups) {
-  std::vector<ConvCase> cases;
-  for (int64_t group : {2, 4, 8})
-    for (int64_t width : {1, 5, 9, 14, 28})
-      for (int64_t kernel : {1, 3, 8}) {
-        int64_t stride = 1 + (width + kernel) % 2, dilation = 1 + width % 2;
-        int64_t pad = (kernel - 1) * dilation;
-        ConvCase c{
-            {1 + width % 2, 40, 5, width},  40,        {3, kernel}, {1, stride}, {1, dilation},
-            {1, pad / 2, 1, pad - pad / 2}, 40 / group};
-        c.bias = kernel != 3;
-        cases.push_back(c);
-      }
-  cases.push_back({{1, 32, 14, 14}, 32, {3, 3}, {2, 2}, {}, {1, 1, 1, 1}, 8});
-  cases.push_back({{1, 32, 19}, 32, {3}, {}, {}, {1, 1}, 4});
-  for (const char *target : {"host", "haswell", "baseline"}) {
-    SCOPED_TRACE(target);
-    GraphCheck check;
-    check.options.targetCpu = target;
-    expectExactConvs(cases, check);
   }
 }
 

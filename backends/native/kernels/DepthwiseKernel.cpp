@@ -2,6 +2,7 @@
 #include "backends/native/kernels/DepthwiseKernel.h"
 
 #include "backends/native/kernels/ClippedTaps.h"
+#include "backends/native/kernels/LineTask.h"
 #include "ir/ScalarEmitter.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -109,18 +110,14 @@ void DepthwiseEmitter::emit() {
 }
 
 void DepthwiseEmitter::emitTask(Value task) {
-  Value ofPart = kb.rem(task, dim(&DepthwiseDims::chunksOfPart));
-  Value ofBlock = kb.div(task, dim(&DepthwiseDims::chunksOfPart));
-  Value block = kb.rem(ofBlock, dim(&DepthwiseDims::blocks));
-  Value parts = kb.div(ofBlock, dim(&DepthwiseDims::blocks));
-  Value part = kb.rem(parts, dim(&DepthwiseDims::parts));
-  Value image = kb.div(parts, dim(&DepthwiseDims::parts));
-  Value chunk = kb.add(kb.mul(part, dim(&DepthwiseDims::chunksOfPart)), ofPart);
-  Value from = kb.mul(chunk, dim(&DepthwiseDims::linesOfChunk));
-  Value to = kb.minSigned(kb.add(from, dim(&DepthwiseDims::linesOfChunk)),
-                          dim(&DepthwiseDims::outputHeight));
-  Value plane = kb.add(kb.mul(image, dim(&DepthwiseDims::blocks)), block);
-  kb.forLoop(from, to, 1, [&](Value y) { emitLine(plane, y); });
+  LineTask lines = lineTaskOf(kb, task,
+                              {.columns = dim(&DepthwiseDims::blocks),
+                               .parts = dim(&DepthwiseDims::parts),
+                               .chunksOfPart = dim(&DepthwiseDims::chunksOfPart),
+                               .linesOfChunk = dim(&DepthwiseDims::linesOfChunk),
+                               .lines = dim(&DepthwiseDims::outputHeight)});
+  Value plane = kb.add(kb.mul(lines.image, dim(&DepthwiseDims::blocks)), lines.column);
+  kb.forLoop(lines.from, lines.to, 1, [&](Value y) { emitLine(plane, y); });
 }
 
 void DepthwiseEmitter::emitLine(Value plane, Value y) {

@@ -50,7 +50,7 @@ struct DepthwiseSpec {
   void emit(KernelBuilder &kb) const;
 };
 
-/// The run-time dims. A task is some lines of one block of channels of an image.
+/// The run-time dims. A task is some lines of one block of channels of an image (LineTask).
 struct DepthwiseDims {
   /// Blocks of a result and of an image.
   int64_t blocks = 1, imageBlocks = 1;

@@ -2,21 +2,20 @@
 #include "backends/native/kernels/DotDriver.h"
 
 #include "backends/native/kernels/ClippedTaps.h"
+#include "backends/native/kernels/LineTask.h"
 
 using namespace mlir;
 using namespace quern;
 using namespace quern::native;
 
 DotDriver::Place DotDriver::placeOfTask(Value task) {
-  Value ofPart = kb.rem(task, kb.dim(&DotDims::chunksOfPart));
-  Value outer = kb.div(task, kb.dim(&DotDims::chunksOfPart));
-  Value column = kb.rem(outer, kb.dim(&DotDims::columnTiles));
-  Value parts = kb.div(outer, kb.dim(&DotDims::columnTiles));
-  Value part = kb.rem(parts, kb.dim(&DotDims::lineParts));
-  Value chunk = kb.add(kb.mul(part, kb.dim(&DotDims::chunksOfPart)), ofPart);
-  Value from = kb.mul(chunk, kb.dim(&DotDims::linesPerChunk));
-  Value to = kb.minSigned(kb.add(from, kb.dim(&DotDims::linesPerChunk)), kb.dim(&DotDims::lines));
-  return {tileOfTask(kb.div(parts, kb.dim(&DotDims::lineParts)), column), from, to};
+  LineTask lines = lineTaskOf(kb, task,
+                              {.columns = kb.dim(&DotDims::columnTiles),
+                               .parts = kb.dim(&DotDims::lineParts),
+                               .chunksOfPart = kb.dim(&DotDims::chunksOfPart),
+                               .linesOfChunk = kb.dim(&DotDims::linesPerChunk),
+                               .lines = kb.dim(&DotDims::lines)});
+  return {tileOfTask(lines.image, lines.column), lines.from, lines.to};
 }
 
 DotDriver::Tile DotDriver::tileOfTask(Value batch, Value column) {

@@ -65,8 +65,8 @@ struct DotSpec {
   void emit(KernelBuilder &kb) const;
 };
 
-/// The run-time dims of a Dot step, in their order; strides are in elements. Task t is
-/// ((batch * lineParts + part) * columnTiles + column tile) * chunksOfPart + chunk of the part.
+/// The run-time dims of a Dot step, in their order; strides are in elements. Tasks follow each
+/// other as those of LineTask do, batches as images and column tiles as columns.
 struct DotDims {
   int64_t columnTiles = 1;
   int64_t lineParts = 1;

@@ -69,7 +69,8 @@ LoweredStep moveStep(KernelSpec kernel, StepBuffer from, StepBuffer to, std::vec
 // Halo
 //===----------------------------------------------------------------------===//
 
-/// Task t is part of the lines * planes + plane. Dims: height, elements above and below of a plane,
+/// Task t is part of the lines * planes + plane; the first part has what is above and below, too.
+/// Dims: height, elements above and below of a plane,
 /// left of, copied and right of a line; what lies outside; planes, lines of a part; planes of an
 /// image.
 static void emitPadHalo(KernelBuilder &kb, const PadHaloSpec &spec) {
@@ -104,19 +105,17 @@ static void emitPadHalo(KernelBuilder &kb, const PadHaloSpec &spec) {
     Value end = kb.minSigned(kb.add(first, linesOfPart), height);
     Value from = kb.advance(kb.buffer(0), kb.mul(plane, planeFrom), dtype);
     Value to = kb.advance(kb.buffer(1), kb.mul(plane, planeTo), dtype);
-    kb.ifThen(kb.lessThan(part, kb.index(1)), [&] { emitFill(kb, outside, to, top, dtype); });
     Value lines = kb.advance(to, top, dtype);
+    kb.ifThen(kb.lessThan(part, kb.index(1)), [&] {
+      emitFill(kb, outside, to, top, dtype);
+      emitFill(kb, outside, kb.advance(lines, kb.mul(height, lineTo), dtype), bottom, dtype);
+    });
     kb.forLoop(first, end, 1, [&](Value y) {
       Value line = kb.advance(lines, kb.mul(y, lineTo), dtype);
       emitFill(kb, outside, line, left, dtype);
       Value middle = kb.advance(line, left, dtype);
       copyLine(plane, kb.advance(from, kb.mul(y, copied), dtype), middle);
       emitFill(kb, outside, kb.advance(middle, copied, dtype), right, dtype);
-    });
-    kb.ifThen(kb.lessThan(first, height), [&] {
-      kb.ifThen(kb.lessThan(height, kb.add(end, 1)), [&] {
-        emitFill(kb, outside, kb.advance(lines, kb.mul(height, lineTo), dtype), bottom, dtype);
-      });
     });
   });
 }
