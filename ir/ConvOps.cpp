@@ -200,15 +200,37 @@ static FailureOr<Dim> transposedDim(ConvTransposeOp op, int64_t i, const Dim &in
   return Dim(*size);
 }
 
+/// The output channels of all groups; checks the input's, blocked or not.
+static FailureOr<Dim> transposedChannels(ConvTransposeOp op, const Dim &input,
+                                         const Shape &weights) {
+  const Dim &channels = weights[0], &perGroup = weights[1];
+  int64_t group = op.getGroup(), block = layoutOf(op.getInput()).block;
+  if (block == 0 && failed(requireDim(op, channels, input, "the first dimension of the weights")))
+    return failure();
+  if (block > 0 && channels.isStatic() &&
+      failed(requireDim(op, input, Dim(ceilDiv(channels.size(), block)), "input channel blocks")))
+    return failure();
+  if (channels.isStatic() && channels.size() % group != 0)
+    return op.emitOpError("input channels must be a multiple of group ")
+           << group << ", found " << channels.size();
+  if (!perGroup.isStatic())
+    return Dim();
+  CheckedSize count = CheckedSize(perGroup.size()) * CheckedSize(group);
+  if (!count.valid())
+    return op.emitOpError("the number of output channels overflows");
+  return Dim(count.value());
+}
+
 InferredTypes ConvTransposeOp::inferResultTypes(const ShapeFacts &facts) {
   FailureOr<Type> elementType = sumTypeOf(*this, "input", "weights");
   if (failed(elementType) || failed(verifyCommon(*this, *elementType)))
     return failure();
+  Layout inputLayout = layoutOf(getInput()), resultLayout = layoutOf(getResult());
   std::optional<Shape> input = facts.shapeOf(getInput()), weights = facts.shapeOf(getWeights());
   if (!input || !weights)
     return unrankedResult(*elementType);
   int64_t spatial = weights->rank() - 2;
-  if (spatial < 1 || input->rank() != weights->rank())
+  if (spatial < 1 || input->rank() != weights->rank() + inputLayout.isBlocked())
     return emitOpError("input rank ")
            << input->rank() << " does not fit weights of rank " << weights->rank();
   if (failed(verifyWindowLengths(*this, spatial)))
@@ -219,30 +241,19 @@ InferredTypes ConvTransposeOp::inferResultTypes(const ShapeFacts &facts) {
     return emitOpError("output_padding and output_shape must have ")
            << spatial << " entries, found " << getOutputPadding().size() << " and "
            << outputShapeSize;
-  const Dim &channels = (*input)[1], &perGroup = (*weights)[1];
-  int64_t group = getGroup();
-  if (failed(requireDim(*this, (*weights)[0], channels, "the first dimension of the weights")))
+  FailureOr<Dim> outputs = transposedChannels(*this, (*input)[1], *weights);
+  if (failed(outputs) || failed(verifyBias(facts, *this, getBias(), *outputs)))
     return failure();
-  if (channels.isStatic() && channels.size() % group != 0)
-    return emitOpError("input channels must be a multiple of group ")
-           << group << ", found " << channels.size();
-  Dim outputs;
-  if (perGroup.isStatic()) {
-    CheckedSize count = CheckedSize(perGroup.size()) * CheckedSize(group);
-    if (!count.valid())
-      return emitOpError("the number of output channels overflows");
-    outputs = Dim(count.value());
-  }
-  if (failed(verifyBias(facts, *this, getBias(), outputs)))
-    return failure();
-  DimVector dims = {(*input)[0], outputs};
+  DimVector dims = {(*input)[0], *outputs};
   for (int64_t i = 0; i < spatial; ++i) {
     FailureOr<Dim> dim = transposedDim(*this, i, (*input)[2 + i], (*weights)[2 + i]);
     if (failed(dim))
       return failure();
     dims.push_back(*dim);
   }
-  return rankedResult(*this, Shape(std::move(dims)), *elementType);
+  if (resultLayout.isBlocked())
+    putIntoBlocks(dims, resultLayout.block);
+  return rankedResult(*this, Shape(std::move(dims)), *elementType, resultLayout);
 }
 
 #define GET_OP_CLASSES

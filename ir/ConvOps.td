@@ -50,12 +50,19 @@ def NN_ConvTransposeOp : NN_WindowOp<"conv_transpose", [NN_SumsProducts]> {
     `input`: [N, C, spatial...]; `weights`: [C, M/group, kernel...]; `bias`: [M] or none.
     `output_shape` (spatial sizes) is empty unless given; then pads follow from it
     by the ONNX rule, as they do when auto_pad is SAME_*.
+
+    Input and result may be channel-blocked, and factors bfloat16 or float16 with sums in
+    f32, as those of `nn.conv`.
   }];
   let arguments = (ins NN_Tensor:$input, NN_Tensor:$weights, NN_OptionalTensor:$bias,
     DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$dilations, DenseI64ArrayAttr:$pads,
     DenseI64ArrayAttr:$output_padding, DenseI64ArrayAttr:$output_shape, NN_IntAttr:$group,
     NN_DefaultAutoPad:$auto_pad);
   let results = (outs NN_Tensor:$result);
+  let extraClassDeclaration = [{
+    ::quern::nn::FusionKind getFusionKind() { return ::quern::nn::FusionKind::Anchor; }
+    ::quern::nn::LayoutKind getLayoutKind() { return ::quern::nn::LayoutKind::Blockable; }
+  }];
 }
 
 #endif // QUERN_IR_CONVOPS_TD

@@ -53,7 +53,7 @@ std::vector<SwitchedLayer> passes::addPrecisionSwitches(func::FuncOp main,
                                                         const PrecisionPolicy &policy) {
   llvm::MapVector<StringAttr, SmallVector<Operation *>> byName;
   main.walk<WalkOrder::PreOrder>([&](Operation *op) {
-    if (sumsFloat32(op) && !refuseRounding(op, policy))
+    if (sumsFloat32(op) && !policy.refuse(op))
       byName[StringAttr::get(op->getContext(), nodeName(op->getLoc()))].push_back(op);
   });
   Type truth = RankedTensorType::get({}, IntegerType::get(main.getContext(), 1));

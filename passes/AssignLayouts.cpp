@@ -102,17 +102,24 @@ void replaceByBlocked(Operation *op, ValueRange operands, int64_t block,
 // Convolutions and pools
 //===----------------------------------------------------------------------===//
 
+ReasonOr<Blocking> blockingOf(ConvOp op, const LayoutPolicy &policy) {
+  return policy.blockConv(op);
+}
+ReasonOr<Blocking> blockingOf(ConvTransposeOp op, const LayoutPolicy &policy) {
+  return policy.blockTransposed(op);
+}
+
 /// A convolution in one or two dimensions for which blocks pay becomes blocked, its result at
 /// least.
-struct BlockConv : OpRewritePattern<ConvOp> {
+template <typename Op> struct BlockConv : OpRewritePattern<Op> {
   BlockConv(MLIRContext *context, const LayoutPolicy &policy)
-      : OpRewritePattern(context), policy(policy) {}
-  LogicalResult matchAndRewrite(ConvOp op, PatternRewriter &rewriter) const override {
+      : OpRewritePattern<Op>(context), policy(policy) {}
+  LogicalResult matchAndRewrite(Op op, PatternRewriter &rewriter) const override {
     if (layoutOf(op.getResult()).isBlocked())
       return rewriter.notifyMatchFailure(op, "is blocked already");
     if (!channelsOf(op.getInput()) || !channelsOf(op.getResult()))
       return refuseMatch(rewriter, op, noBlockableImage());
-    ReasonOr<Blocking> blocking = policy.blockConv(op);
+    ReasonOr<Blocking> blocking = blockingOf(op, policy);
     if (!blocking)
       return refuseMatch(rewriter, op, blocking.reason());
     SmallVector<Value> operands(op->getOperands());
@@ -396,9 +403,8 @@ struct AssignLayoutsPass : passes::impl::AssignLayoutsPassBase<AssignLayoutsPass
     const LayoutPolicy &decides = policy ? *policy : byOption;
     MLIRContext *context = &getContext();
     RewritePatternSet blocking(context), borders(context);
-    blocking
-        .add<BlockConv, BlockPool<MaxPoolOp>, BlockPool<AveragePoolOp>, BlockPool<GlobalPoolOp>>(
-            context, decides);
+    blocking.add<BlockConv<ConvOp>, BlockConv<ConvTransposeOp>, BlockPool<MaxPoolOp>,
+                 BlockPool<AveragePoolOp>, BlockPool<GlobalPoolOp>>(context, decides);
     blocking.add<SinkThroughElementwise, SinkThroughConcat, SinkThroughLrn, SinkThroughSlice,
                  SinkThroughSplit>(context);
     PackOp::getCanonicalizationPatterns(blocking, context);

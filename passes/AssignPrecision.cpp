@@ -56,20 +56,8 @@ static bool hasFloat32Factors(Operation *op) {
   });
 }
 
-/// Why factors of an op that sums products cannot be rounded, whatever a backend has.
-static std::optional<Reason> refuseFactors(Operation *op) {
-  if (isa<ConvOp, MatMulOp, GemmOp, AttentionOp, RecurrentOp>(op))
-    return std::nullopt;
-  return Reason{ReasonCode::NoKernel, "ops of its kind are computed in float32"};
-}
-
 bool passes::sumsFloat32(Operation *op) {
   return op->hasTrait<SumsProducts>() && isFloat32(op->getResult(0)) && hasFloat32Factors(op);
-}
-
-std::optional<Reason> passes::refuseRounding(Operation *op, const PrecisionPolicy &policy) {
-  std::optional<Reason> reason = refuseFactors(op);
-  return reason ? reason : policy.refuse(op);
 }
 
 namespace {
@@ -124,7 +112,7 @@ void FactorRounder::choose(Block &block, GraphLog *log) {
   for (Operation &op : block) {
     if (!sumsFloat32(&op))
       continue;
-    std::optional<Reason> reason = refuseRounding(&op, policy);
+    std::optional<Reason> reason = policy.refuse(&op);
     if (!reason)
       lowered.insert(&op);
     else if (log)

@@ -81,16 +81,20 @@ bool passes::isImageType(Type type) {
          !layoutOf(image).isBlocked();
 }
 
-bool passes::isImage(ConvOp conv) {
+template <typename Op> static bool isOfImages(Op conv) {
   return isImageType(conv.getInput().getType()) && isImageType(conv.getResult().getType()) &&
          conv.getAutoPad() == AutoPad::NotSet;
 }
+
+bool passes::isImage(ConvOp conv) { return isOfImages(conv); }
+bool passes::isImage(ConvTransposeOp conv) { return isOfImages(conv); }
 
 Reason passes::noBlockableImage() {
   return {ReasonCode::Shape, "it is not of images in one or two dimensions with known channels"};
 }
 
-ConvFacts passes::factsOf(ConvOp conv) {
+/// All but how often pixels are read.
+template <typename Op> static ConvFacts commonFacts(Op conv) {
   ConvFacts facts;
   facts.dtype = nn::dtypeOf(elementTypeOf(conv.getResult()));
   facts.inputType = nn::dtypeOf(elementTypeOf(conv.getInput()));
@@ -99,10 +103,6 @@ ConvFacts passes::factsOf(ConvOp conv) {
   facts.inputs = input.getDimSize(1);
   facts.outputs = cast<RankedTensorType>(conv.getResult().getType()).getDimSize(1);
   facts.groups = conv.getGroup();
-  auto weights = dyn_cast<RankedTensorType>(conv.getWeights().getType());
-  if (weights && weights.hasStaticShape())
-    for (auto [i, stride] : llvm::enumerate(conv.getStrides()))
-      facts.readsOfPixel *= double(weights.getDimSize(i + 2)) / double(stride);
   auto isPackable = [](Value value) {
     return isa_and_nonnull<NoneOp, ConstantOp, WeightOp>(value.getDefiningOp());
   };
@@ -110,9 +110,57 @@ ConvFacts passes::factsOf(ConvOp conv) {
   return facts;
 }
 
+/// Of known weights, the size along spatial axis `i`; else 0.
+static int64_t tapsOf(Value weights, size_t i) {
+  auto type = dyn_cast<RankedTensorType>(weights.getType());
+  return type && type.hasStaticShape() ? type.getDimSize(static_cast<int64_t>(i) + 2) : 0;
+}
+
+ConvFacts passes::factsOf(ConvOp conv) {
+  ConvFacts facts = commonFacts(conv);
+  for (auto [i, stride] : llvm::enumerate(conv.getStrides()))
+    if (int64_t taps = tapsOf(conv.getWeights(), i))
+      facts.readsOfPixel *= double(taps) / double(stride);
+  return facts;
+}
+
+ConvFacts passes::factsOf(ConvTransposeOp conv) {
+  ConvFacts facts = commonFacts(conv);
+  for (size_t i = 0; i < conv.getStrides().size(); ++i)
+    facts.readsOfPixel *= double(std::max<int64_t>(tapsOf(conv.getWeights(), i), 1));
+  return facts;
+}
+
+std::optional<Reason> passes::refusePhases(ConvTransposeOp conv) {
+  constexpr int64_t kMostPhases = 16;
+  int64_t phases = 1;
+  for (auto [i, stride] : llvm::enumerate(conv.getStrides())) {
+    if (tapsOf(conv.getWeights(), i) < stride)
+      return Reason{ReasonCode::Attributes, "results between its windows are of nothing"};
+    phases *= stride;
+  }
+  auto isOne = [](int64_t value) { return value == 1; };
+  if (conv.getGroup() != 1 || !llvm::all_of(conv.getDilations(), isOne))
+    return Reason{ReasonCode::Attributes, "it has groups or is dilated"};
+  if (llvm::any_of(conv.getPads(), [](int64_t pad) { return pad < 0; }))
+    return Reason{ReasonCode::Attributes, "its pads are negative"};
+  if (phases > kMostPhases)
+    return Reason{ReasonCode::Limit, "its strides have more than " + std::to_string(kMostPhases) +
+                                         " places between neighbours"};
+  return std::nullopt;
+}
+
 ReasonOr<Blocking> ChannelBlocks::blockConv(ConvOp conv) const {
   if (conv.getAutoPad() != AutoPad::NotSet)
     return Reason{ReasonCode::Attributes, "its padding depends on the sizes"};
+  return chooseBlocks(factsOf(conv), block);
+}
+
+ReasonOr<Blocking> ChannelBlocks::blockTransposed(ConvTransposeOp conv) const {
+  if (!isImage(conv))
+    return noBlockableImage();
+  if (std::optional<Reason> reason = refusePhases(conv))
+    return *reason;
   return chooseBlocks(factsOf(conv), block);
 }
 

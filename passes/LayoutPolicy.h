@@ -28,6 +28,8 @@ public:
   /// The blocks that pay for a convolution, of which the result's at least is no 0; or why it is
   /// better off on plain tensors.
   virtual ReasonOr<Blocking> blockConv(nn::ConvOp conv) const = 0;
+  /// The same for a transposed convolution.
+  virtual ReasonOr<Blocking> blockTransposed(nn::ConvTransposeOp conv) const = 0;
   /// The same for a pool, whose input and result have the same blocks. `given` is the block that
   /// its image comes in, from an op before; 0 when it is plain.
   virtual ReasonOr<Blocking> blockPool(mlir::Operation *pool, int64_t given) const = 0;
@@ -55,6 +57,7 @@ struct ConvFacts {
 bool isImageType(mlir::Type type);
 /// Whether a convolution is of such images, with known padding.
 bool isImage(nn::ConvOp conv);
+bool isImage(nn::ConvTransposeOp conv);
 /// Why nothing else is computed on blocks.
 Reason noBlockableImage();
 /// The block of the tensor that an image with known channels is the nn.unpack of; 0 when it is
@@ -62,6 +65,10 @@ Reason noBlockableImage();
 int64_t sourceBlock(mlir::Value image);
 /// What is known of such a convolution.
 ConvFacts factsOf(nn::ConvOp conv);
+ConvFacts factsOf(nn::ConvTransposeOp conv);
+/// Why a transposed convolution does not fall into convolutions, one for each place that a result
+/// can have between neighbours of the input, if so: each of them reads what of the filter meets it.
+std::optional<Reason> refusePhases(nn::ConvTransposeOp conv);
 /// Why no kernel convolves in such blocks, if none does.
 std::optional<Reason> refuseBlocks(const ConvFacts &conv, const Blocking &blocking);
 /// The blocks of `block` channels that pay, or why none do: padding is to be at most a third of
@@ -77,6 +84,7 @@ class ChannelBlocks : public LayoutPolicy {
 public:
   explicit ChannelBlocks(int64_t block) : block(block) {}
   ReasonOr<Blocking> blockConv(nn::ConvOp conv) const override;
+  ReasonOr<Blocking> blockTransposed(nn::ConvTransposeOp conv) const override;
   ReasonOr<Blocking> blockPool(mlir::Operation *pool, int64_t given) const override;
 
 private:

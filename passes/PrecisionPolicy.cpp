@@ -19,7 +19,7 @@ std::optional<Reason> KeepFloat32::refuse(Operation *) const {
   return Reason{ReasonCode::NoKernel, "there is no native code of a lower precision"};
 }
 
-static std::optional<Reason> refuseConv(ConvOp conv) {
+template <typename Op> static std::optional<Reason> refuseConv(Op conv) {
   if (!isConstant(conv.getWeights()))
     return Reason{ReasonCode::NotConstant, "its weights are not constant"};
   return std::nullopt;
@@ -46,6 +46,7 @@ static std::optional<Reason> refuseRecurrent(RecurrentOp op) {
 std::optional<Reason> BFloat16Factors::refuse(Operation *op) const {
   return llvm::TypeSwitch<Operation *, std::optional<Reason>>(op)
       .Case([](ConvOp conv) { return refuseConv(conv); })
+      .Case([](ConvTransposeOp conv) { return refuseConv(conv); })
       .Case([](GemmOp gemm) { return refuseGemm(gemm); })
       .Case([](AttentionOp attention) { return refuseAttention(attention); })
       .Case([](RecurrentOp op) { return refuseRecurrent(op); })

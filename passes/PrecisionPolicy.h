@@ -23,7 +23,8 @@ class PrecisionPolicy {
 public:
   virtual ~PrecisionPolicy() = default;
   /// Why `op` is better off on float32 than on bfloat16, if it is. Asked of ops with factors of
-  /// float32 (nn.conv, nn.matmul, nn.gemm, nn.attention, nn.recurrent), whose results stay float32,
+  /// float32 (nn.conv, nn.conv_transpose, nn.matmul, nn.gemm, nn.attention, nn.recurrent), whose
+  /// results stay float32,
   /// and of those that the rounding may be done before (CommutesWithRounding), whose results become
   /// bfloat16.
   virtual std::optional<Reason> refuse(mlir::Operation *op) const = 0;
@@ -64,8 +65,6 @@ private:
 bool sumsFloat32(mlir::Operation *op);
 /// Whether such an op gets this operand rounded when it is lowered.
 bool isRoundedFactor(mlir::OpOperand &operand);
-/// Why such an op is not lowered, if it is not.
-std::optional<Reason> refuseRounding(mlir::Operation *op, const PrecisionPolicy &policy);
 
 /// Gives a simplified graph a further input for each name of ops that would be lowered, a truth
 /// value: where it is true, they are computed on factors rounded to bfloat16. All else stays as it

@@ -54,7 +54,7 @@ static bool isWideTensor(Value value) {
 static bool mustWiden(Operation *op) {
   if (!op->hasTrait<WideFloatsOnly>() || llvm::none_of(op->getOperands(), isHalfTensor))
     return false;
-  return !isa<ConvOp, MatMulOp, GemmOp>(op) || isHalfTensor(op->getResult(0));
+  return !isa<ConvOp, ConvTransposeOp, MatMulOp, GemmOp>(op) || isHalfTensor(op->getResult(0));
 }
 
 /// Whether the elements of the results are those of operands, which is true before rounding as

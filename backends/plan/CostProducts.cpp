@@ -90,12 +90,14 @@ static double flopsOf(nn::ConvIntegerOp op, const CostFacts &facts) {
   return flopsOfConv(op, facts) + zeros;
 }
 
-/// Each element of the input meets all weights of its channel.
+/// Each element of the input meets all weights of its channel; blocks may have more channels.
 static double flopsOf(nn::ConvTransposeOp op, const CostFacts &facts) {
+  ArrayRef<int64_t> input = facts.sizesOf(op.getInput()), weights = facts.sizesOf(op.getWeights());
+  ArrayRef<int64_t> pixels = input.drop_front(2);
+  if (nn::layoutOf(op.getInput()).isBlocked())
+    pixels = pixels.drop_back();
   double bias = nn::isNone(op.getBias()) ? 0 : facts.elementsOf(op.getResult());
-  return 2 * facts.elementsOf(op.getInput()) *
-             product(facts.sizesOf(op.getWeights()).drop_front(1)) +
-         bias;
+  return 2 * static_cast<double>(input[0]) * product(pixels) * product(weights) + bias;
 }
 
 //===----------------------------------------------------------------------===//

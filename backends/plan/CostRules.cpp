@@ -108,7 +108,8 @@ static double operationsOf(Operation *op, const CostFacts &facts) {
 
 /// What the products of an op are of, by what it multiplies.
 static Engine engineOf(Operation *op) {
-  if (!isa<nn::ConvOp, nn::MatMulOp, nn::GemmOp, nn::AttentionOp, nn::RecurrentOp>(op))
+  if (!isa<nn::ConvOp, nn::ConvTransposeOp, nn::MatMulOp, nn::GemmOp, nn::AttentionOp,
+           nn::RecurrentOp>(op))
     return Engine::Float32;
   unsigned factors = isa<nn::RecurrentOp>(op) ? 1 : 0; // the recurrence
   Type factor = nn::elementTypeOf(op->getOperand(factors)),

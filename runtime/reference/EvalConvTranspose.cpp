@@ -2,6 +2,7 @@
 #include "runtime/reference/Conv.h"
 #include "runtime/reference/Factors.h"
 #include "runtime/reference/Indexing.h"
+#include "runtime/values/CeilDiv.h"
 
 #include <fmt/format.h>
 
@@ -47,7 +48,7 @@ static Status transposeChannel(const ConvSizes &sizes, const ConvOperands<T> &op
       const T *channel = operands.input + sizes.input.offset(n, c);
       W weight = widen(operands.weights[(c * sizes.outputs + output % sizes.outputs) * kernel + k]);
       for (int64_t x = 0; x < inputPlane; ++x)
-        products[x] += weight * widen(channel[x]);
+        products[x] += weight * widen(channel[x * sizes.input.block]);
     }
     scatterAdd(sizes.windows, k, products, plane);
   }
@@ -59,16 +60,17 @@ static Status transposeAll(const ConvSizes &sizes, const ConvOperands<T> &operan
                            Budget &budget) {
   using W = Wide<T>;
   int64_t plane = sizes.result.plane();
-  QUERN_TRY(budget.require(CheckedSize::product(sizes.input.dims(0)) * CheckedSize(sizes.outputs) *
+  QUERN_TRY(budget.require(CheckedSize::product(sizes.input.dims(sizes.input.block)) *
+                           CheckedSize(sizes.outputs) *
                            CheckedSize(sizes.windows.kernelElements())));
   QUERN_ASSIGN(std::span<W> products, budget.scratch<W>(sizes.input.plane()));
   QUERN_ASSIGN(std::span<W> sums, budget.scratch<W>(plane));
   for (int64_t n = 0; n < sizes.result.batch; ++n)
-    for (int64_t output = 0; output < sizes.result.blocks; ++output) {
+    for (int64_t output = 0; output < sizes.groups * sizes.outputs; ++output) {
       QUERN_TRY(transposeChannel(sizes, operands, n, output, products.data(), sums.data(), budget));
       T *result = operands.result + sizes.result.offset(n, output);
       for (int64_t x = 0; x < plane; ++x)
-        result[x] = narrow<T>(sums[x]);
+        result[x * sizes.result.block] = narrow<T>(sums[x]);
     }
   return Status::ok();
 }
@@ -106,9 +108,11 @@ static Expected<ConvSizes> resolveTransposedSizes(const OpCall &call, DType sums
   const Tensor &weights = call.inputs[1];
   ConvSizes sizes;
   sizes.groups = call.attributes.getInt("group", 1);
-  QUERN_ASSIGN(sizes.input, imageLayout(call.inputs[0], 0));
+  QUERN_ASSIGN(sizes.input, imageLayout(call.inputs[0], call.attributes.getInt("input_block")));
   QUERN_TRY(checkConvOperands(call, static_cast<int64_t>(sizes.input.spatial.size()), sums));
-  if (weights.dim(0) != sizes.input.blocks || sizes.input.blocks % sizes.groups != 0)
+  // In the blocked layout the last block may hold padding channels.
+  if (ceilDiv(weights.dim(0), sizes.input.block) != sizes.input.blocks ||
+      weights.dim(0) % sizes.groups != 0)
     return invalidInput(fmt::format("input {} does not fit weights {} in {} groups",
                                     call.inputs[0].describe(), weights.describe(), sizes.groups));
   sizes.channels = weights.dim(0) / sizes.groups;
@@ -119,7 +123,8 @@ static Expected<ConvSizes> resolveTransposedSizes(const OpCall &call, DType sums
   QUERN_TRY(checkBias(call.inputs[2], outputs.value()));
   QUERN_ASSIGN(sizes.windows, slideOverResult(call.attributes, sizes.input,
                                               std::span<const int64_t>(weights.dims()).subspan(2)));
-  sizes.result = {sizes.input.batch, outputs.value(), 1, {}};
+  int64_t block = std::max<int64_t>(1, call.attributes.getInt("output_block"));
+  sizes.result = {sizes.input.batch, ceilDiv(outputs.value(), block), block, {}};
   for (const WindowAxis &axis : sizes.windows.axes)
     sizes.result.spatial.push_back(axis.input);
   return sizes;
@@ -129,7 +134,10 @@ Expected<std::vector<Tensor>> reference::evalConvTranspose(const OpCall &call) {
   QUERN_ASSIGN(Factors factors, Factors::of(call));
   QUERN_ASSIGN(ConvSizes sizes, resolveTransposedSizes(call, factors.sums()));
   const Tensor &bias = call.inputs[2];
-  QUERN_ASSIGN(Tensor result, call.allocateResult(0, factors.sums(), sizes.result.dims(0)));
+  // The zeros of the allocation are the padding channels of the last block.
+  QUERN_ASSIGN(Tensor result,
+               call.allocateResult(0, factors.sums(),
+                                   sizes.result.dims(call.attributes.getInt("output_block"))));
   if (result.numElements() == 0)
     return std::vector<Tensor>{result};
   QUERN_TRY(visitFloat(factors.sums(), [&]<typename T>() {

@@ -1,4 +1,4 @@
-//===- ConvTransposeTest.cpp - transposed convolution, windows summed up --===//
+//===- ConvTransposeTest.cpp - transposed convolution, summed and in phases //
 #include "tests/native/GraphCheck.h"
 
 using namespace quern;
@@ -29,7 +29,12 @@ std::string arrayText(const Tensor::Dims &values) {
   return "array<i64" + text + ">";
 }
 
-void addCase(Graph &graph, const TransposedCase &c) {
+std::string describe(const TransposedCase &c) {
+  return formatDims(c.input) + " to " + std::to_string(c.outputs) + " kernel " +
+         formatDims(c.kernel) + " strides " + formatDims(c.strides) + " pads " + formatDims(c.pads);
+}
+
+GraphValue addTransposed(Graph &graph, const TransposedCase &c) {
   size_t spatial = c.kernel.size();
   auto list = [](const Tensor::Dims &given, size_t count, int64_t otherwise) {
     return arrayText(given.empty() ? Tensor::Dims(count, otherwise) : given);
@@ -47,8 +52,11 @@ void addCase(Graph &graph, const TransposedCase &c) {
                            ", output_shape = " + arrayText(c.outputShape) +
                            ", group = " + std::to_string(c.group) + ", auto_pad = #nn<auto_pad " +
                            c.autoPad + ">";
-  graph.output(graph.op("nn.conv_transpose", {x, w, bias}, attributes),
-               formatDims(c.input) + " kernel " + formatDims(c.kernel) + attributes);
+  return graph.op("nn.conv_transpose", {x, w, bias}, attributes);
+}
+
+void addCase(Graph &graph, const TransposedCase &c) {
+  graph.output(addTransposed(graph, c), describe(c));
 }
 
 void expectExactCases(const std::vector<TransposedCase> &cases) {
@@ -101,6 +109,88 @@ TEST(ConvTransposeTest, GroupsRanksAndTypes) {
       {.input = {1, 3, 4, 4}, .outputs = 2, .kernel = {3, 3}, .constantWeights = false},
       {.input = {1, 3, 4, 4}, .outputs = 2, .kernel = {3, 3}, .strides = {2, 1}, .dtype = "f64"},
   });
+}
+
+namespace {
+/// Those that are computed in phases where a block has 16 channels, or fewer.
+const TransposedCase kInPhases[] = {
+    // As UNets have it: each result reads one pixel.
+    {{2, 32, 7, 9}, 32, {2, 2}, {2, 2}},
+    // As generators of images do: several pixels, some of them outside.
+    {{1, 16, 8, 19}, 48, {4, 4}, {2, 2}, {}, {1, 1, 1, 1}},
+    {{1, 32, 6, 5}, 16, {3, 3}, {2, 2}, {}, {1, 1, 1, 1}, {1, 1}},
+    {{1, 16, 5, 6}, 16, {5, 3}, {3, 2}, {}, {2, 0, 1, 1}, {2, 1}},
+    // Pads that begin behind the first input, and results that no input reaches.
+    {{1, 16, 6, 7}, 16, {4, 4}, {2, 2}, {}, {3, 3, 3, 3}},
+    {{1, 16, 4, 4}, 16, {4, 3}, {4, 3}, {}, {0, 0, 0, 0}, {3, 2}},
+    // A stride along one axis, or none at all.
+    {{1, 16, 6, 20}, 32, {1, 4}, {1, 2}, {}, {0, 1, 0, 1}},
+    {{2, 16, 6, 7}, 16, {3, 3}, {1, 1}, {}, {1, 1, 1, 1}},
+    {{1, 32, 5, 7}, 32, {1, 1}, {1, 1}},
+    // Lines, as vocoders have them.
+    {{1, 32, 37}, 16, {16}, {8}, {}, {4, 4}},
+    {{2, 16, 11}, 32, {3}, {2}, {}, {1, 1}, {1}},
+    // Channels that fill no blocks.
+    {{1, 24, 6, 7}, 32, {2, 2}, {2, 2}},
+    {{1, 3, 6, 7}, 32, {4, 4}, {2, 2}, {}, {1, 1, 1, 1}},
+    {{1, 32, 6, 7}, 28, {3, 3}, {2, 2}, {}, {1, 1, 1, 1}},
+    {.input = {1, 16, 4, 4},
+     .outputs = 16,
+     .kernel = {3, 3},
+     .strides = {2, 2},
+     .outputShape = {8, 8}},
+    {.input = {1, 16, 4, 4}, .outputs = 16, .kernel = {2, 2}, .strides = {2, 2}, .bias = false},
+};
+
+/// Steps that sum up windows.
+size_t countSums(const GraphRun &run) {
+  return llvm::count_if(
+      run.steps, [](const ProfileRow &step) { return step.kernel.starts_with("sum_windows"); });
+}
+} // namespace
+
+TEST(ConvTransposeTest, ChannelBlocksAreComputedInPhases) {
+  for (const char *cpu : {"host", "haswell"}) {
+    Graph graph;
+    for (const TransposedCase &c : kInPhases)
+      addCase(graph, c);
+    GraphCheck check;
+    check.options.targetCpu = cpu;
+    EXPECT_EQ(countSums(expectExact(graph, check)), 0u) << cpu;
+  }
+}
+
+TEST(ConvTransposeTest, PhasesEndWithWhatFollows) {
+  Graph graph;
+  for (const TransposedCase &c : kInPhases) {
+    if (c.kernel.size() != 2)
+      continue;
+    std::string label = describe(c);
+    GraphValue scale = graph.weight(typeText({c.outputs, 1, 1}, "f32"));
+    GraphValue residual = graph.op("nn.neg", {addTransposed(graph, c)});
+    GraphValue scaled = graph.op("nn.mul", {addTransposed(graph, c), scale});
+    graph.output(graph.op("nn.relu", {graph.op("nn.add", {scaled, residual})}), label);
+    graph.output(residual, label + " the residual itself");
+  }
+  GraphRun run = expectExact(graph);
+  EXPECT_EQ(countSums(run), 0u);
+  for (const ProfileRow &step : run.steps)
+    EXPECT_FALSE(step.kernel.starts_with("map_")) << step.kernel << " of " << step.nodes;
+}
+
+// What follows has a step of its own there.
+TEST(ConvTransposeTest, SumsOfWindowsEndWithNothing) {
+  Graph graph;
+  graph.output(graph.op("nn.relu", {addTransposed(graph, {{1, 4, 5, 5}, 3, {3, 3}, {2, 2}})}));
+  graph.output(graph.op(
+      "nn.relu",
+      {addTransposed(
+          graph, {.input = {1, 32, 5, 5}, .outputs = 32, .kernel = {3, 3}, .dilations = {2, 2}})}));
+  // 25 phases are too many, and those without a tap are none.
+  graph.output(graph.op("nn.relu", {addTransposed(graph, {{1, 16, 3, 3}, 16, {5, 5}, {5, 5}})}));
+  graph.output(graph.op("nn.relu", {addTransposed(graph, {{1, 16, 3, 3}, 16, {2, 2}, {3, 3}})}));
+  GraphRun run = expectExact(graph);
+  EXPECT_EQ(countSums(run), 4u);
 }
 
 // A model of a few bytes may have millions of images; those that fit are in one step.

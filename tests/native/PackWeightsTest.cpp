@@ -40,6 +40,17 @@ TEST(PackWeightsTest, BlockedConvolutionPadsLanes) {
   EXPECT_EQ(valuesOf(*packed), (std::vector<float>{1, 3, 2, 4, 5, 0, 6, 0}));
 }
 
+// Of weights [inputs, outputs, kernel], some of the positions, the last first.
+TEST(PackWeightsTest, PartOfTransposedConvolution) {
+  FilterView filter{
+      .outputs = 3, .inputs = 2, .outputStride = 4, .inputStride = 12, .positions = {3, 1}};
+  auto packed = packConvWeights(counted({2, 3, 4}), filter, /*inputBlock=*/2, /*tileColumns=*/2);
+  ASSERT_TRUE(packed);
+  EXPECT_EQ(packed->dims(), (Tensor::Dims{2, 4, 2}));
+  EXPECT_EQ(valuesOf(*packed), (std::vector<float>{4, 8, 16, 20, 2, 6, 14, 18, //
+                                                   12, 0, 24, 0, 10, 0, 22, 0}));
+}
+
 TEST(PackWeightsTest, Depthwise) {
   auto packed = packDepthwiseWeights(counted({3, 1, 2}), /*lanes=*/2);
   ASSERT_TRUE(packed);

@@ -319,6 +319,15 @@ TEST(PrecisionTest, SlowPairsStayFloat32) {
                                       pad, group)));
     return graph;
   };
+  auto transposed = [](const char *image, const char *weights) {
+    Graph graph;
+    graph.output(graph.op("nn.conv_transpose",
+                          {graph.input(image), graph.weight(weights), graph.none()},
+                          "strides = array<i64: 2, 2>, dilations = array<i64: 1, 1>, pads = "
+                          "array<i64: 0, 0, 0, 0>, output_padding = array<i64: 0, 0>, "
+                          "output_shape = array<i64>, group = 1"));
+    return graph;
+  };
   struct Case {
     Graph graph;
     /// On CPUs with tiles, and on those without; all are bfloat16 where pairs are fast.
@@ -339,12 +348,38 @@ TEST(PrecisionTest, SlowPairsStayFloat32) {
       {conv("1x136x14x14xf32", "136x34x1x1xf32", 4, 0), false, true, "groups that fill no blocks"},
       {conv("1x136x14x14xf32", "80x34x1x1xf32", 4, 0), true, true, "such of few results"},
       {conv("1x128x14x14xf32", "128x32x1x1xf32", 4, 0), false, true, "groups"},
+      {transposed("1x64x14x14xf32", "64x32x2x2xf32"), false, true, "transposed"},
+      {transposed("1x40x14x14xf32", "40x32x2x2xf32"), true, true, "transposed, half a block"},
   };
   for (const Case &each : cases) {
     SCOPED_TRACE(each.what);
     EXPECT_FALSE(staysFloat32(each.graph, "znver4"));
     EXPECT_EQ(staysFloat32(each.graph, "graniterapids"), each.tiled);
     EXPECT_EQ(staysFloat32(each.graph, "cooperlake"), each.plain);
+  }
+}
+
+// What is computed on plain images is so in float32, wherever.
+TEST(PrecisionTest, SumsOfWindowsStayFloat32) {
+  auto transposed = [](const char *image, const char *weights, const char *attributes) {
+    Graph graph;
+    graph.output(graph.op(
+        "nn.conv_transpose", {graph.input(image), graph.weight(weights), graph.none()},
+        std::string(attributes) + ", dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, "
+                                  "output_padding = array<i64: 0, 0>, output_shape = array<i64>"));
+    return graph;
+  };
+  const char *byTwo = "strides = array<i64: 2, 2>, group = 1";
+  for (const char *cpu : {"znver4", "graniterapids"}) {
+    EXPECT_FALSE(staysFloat32(transposed("1x64x14x14xf32", "64x32x2x2xf32", byTwo), cpu));
+    EXPECT_TRUE(staysFloat32(transposed("1x64x14x14xf32", "64x3x2x2xf32", byTwo), cpu));
+    EXPECT_TRUE(staysFloat32(transposed("1x64x14x14xf32", "64x32x1x1xf32", byTwo), cpu));
+    EXPECT_TRUE(staysFloat32(
+        transposed("1x64x14x14xf32", "64x32x2x2xf32", "strides = array<i64: 2, 2>, group = 2"),
+        cpu));
+    EXPECT_TRUE(staysFloat32(
+        transposed("1x?x14x14xf32", "64x32x2x2xf32", "strides = array<i64: 2, 2>, group = 2"),
+        cpu));
   }
 }
 

@@ -65,6 +65,40 @@ TEST_F(TilesTest, Convolutions) {
   }
 }
 
+// A kernel for each phase, of lines of less than half a tile, of one and of several; with what lies
+// outside around the image, or nothing.
+TEST_F(TilesTest, TransposedConvolutions) {
+  struct Case {
+    Tensor::Dims input, weights;
+    int64_t stride, pad, extra = 0;
+  };
+  const Case cases[] = {
+      {{2, 64, 7, 9}, {64, 32, 2, 2}, 2, 0},     {{1, 32, 5, 40}, {32, 64, 4, 4}, 2, 1},
+      {{1, 64, 6, 20}, {64, 64, 3, 3}, 2, 1, 1}, {{1, 48, 9, 9}, {48, 80, 3, 3}, 3, 0},
+      {{1, 64, 4, 4}, {64, 32, 4, 4}, 2, 3},
+  };
+  Graph graph;
+  std::vector<Tensor> inputs;
+  size_t tiled = 0;
+  unsigned seed = 900;
+  for (const Case &c : cases) {
+    inputs.push_back(integerTensor(DType::BFloat16, c.input, ++seed));
+    GraphValue x = graph.input(typeText(c.input, "bf16"));
+    GraphValue w = graph.weight(integerTensor(DType::BFloat16, c.weights, ++seed));
+    GraphValue bias = graph.weight(integerTensor(DType::Float32, {c.weights[1]}, ++seed));
+    graph.output(
+        graph.op("nn.conv_transpose", {x, w, bias},
+                 fmt::format("strides = array<i64: {0}, {0}>, dilations = array<i64: 1, 1>, pads = "
+                             "array<i64: {1}, {1}, {1}, {1}>, output_padding = array<i64: {2}, "
+                             "{2}>, output_shape = array<i64>, group = 1",
+                             c.stride, c.pad, c.extra),
+                 "*xf32"),
+        formatDims(c.input) + " with " + formatDims(c.weights));
+    tiled += static_cast<size_t>(c.stride * c.stride);
+  }
+  expectExactOnTiles(graph, inputs, tiled);
+}
+
 // Channels that do not fill their block have zeros beside them where a tensor was put into blocks,
 // but whatever was computed there after a convolution: not to be multiplied by tiles, for an
 // infinite number times a weight of zero is none.

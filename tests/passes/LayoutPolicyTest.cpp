@@ -46,6 +46,9 @@ public:
       return Reason{ReasonCode::Form, "nobody asked for it"};
     return at->second;
   }
+  ReasonOr<Blocking> blockTransposed(nn::ConvTransposeOp) const override {
+    return Reason{ReasonCode::Form, "nobody asked for it"};
+  }
   ReasonOr<Blocking> blockPool(mlir::Operation *, int64_t given) const override {
     return Reason{ReasonCode::Form, "no pool of blocks of " + std::to_string(given)};
   }

@@ -288,6 +288,48 @@ func.func @lines(%x: tensor<1x32x9xf32>, %b: tensor<32x1xf32>) -> tensor<1x32x7x
 
 // -----
 
+// Transposed convolution, of images and of lines, and what follows it.
+// CHECK-LABEL: func @transposed
+// CHECK: %[[X:.*]] = nn.pack %arg0 : {{.*}} -> tensor<1x2x4x5x16xf32, #nn.blocked<16>>
+// CHECK: %[[T:.*]] = nn.conv_transpose %[[X]]
+// CHECK-SAME: (tensor<1x2x4x5x16xf32, #nn.blocked<16>>, tensor<32x24x2x2xf32>, none) -> tensor<1x2x8x10x16xf32, #nn.blocked<16>>
+// CHECK: %[[R:.*]] = nn.relu %[[T]]
+// CHECK: nn.unpack %[[R]] {channels = 24 : i64}
+// CHECK: nn.conv_transpose {{.*}} -> tensor<1x1x18x16xf32, #nn.blocked<16>>
+func.func @transposed(%x: tensor<1x32x4x5xf32>, %l: tensor<1x32x9xf32>) -> (tensor<1x24x8x10xf32>, tensor<1x16x18xf32>) {
+  %none = nn.none
+  %w = nn.weight "w", 0 : tensor<32x24x2x2xf32>
+  %v = nn.weight "v", 0 : tensor<32x16x4xf32>
+  %0 = nn.conv_transpose %x, %w, %none {strides = array<i64: 2, 2>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, output_padding = array<i64: 0, 0>, output_shape = array<i64>, group = 1 : i64} : (tensor<1x32x4x5xf32>, tensor<32x24x2x2xf32>, none) -> tensor<1x24x8x10xf32>
+  %1 = nn.relu %0 : (tensor<1x24x8x10xf32>) -> tensor<1x24x8x10xf32>
+  %2 = nn.conv_transpose %l, %v, %none {strides = array<i64: 2>, dilations = array<i64: 1>, pads = array<i64: 1, 1>, output_padding = array<i64: 0>, output_shape = array<i64>, group = 1 : i64} : (tensor<1x32x9xf32>, tensor<32x16x4xf32>, none) -> tensor<1x16x18xf32>
+  return %1, %2 : tensor<1x24x8x10xf32>, tensor<1x16x18xf32>
+}
+
+// -----
+
+// Groups, dilations, results between the windows, more than 16 phases, few results, and padding that
+// depends on the sizes.
+// CHECK-LABEL: func @plainTransposed
+// CHECK-NOT: nn.blocked
+// CHECK: return
+func.func @plainTransposed(%x: tensor<1x32x4x4xf32>) -> (tensor<1x32x8x8xf32>, tensor<1x32x6x6xf32>, tensor<1x32x11x11xf32>, tensor<1x32x20x20xf32>, tensor<1x3x8x8xf32>, tensor<1x32x8x8xf32>) {
+  %none = nn.none
+  %w = nn.weight "w", 0 : tensor<32x32x2x2xf32>
+  %half = nn.weight "h", 0 : tensor<32x16x2x2xf32>
+  %large = nn.weight "l", 0 : tensor<32x32x5x5xf32>
+  %few = nn.weight "f", 0 : tensor<32x3x2x2xf32>
+  %0 = nn.conv_transpose %x, %half, %none {strides = array<i64: 2, 2>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, output_padding = array<i64: 0, 0>, output_shape = array<i64>, group = 2 : i64} : (tensor<1x32x4x4xf32>, tensor<32x16x2x2xf32>, none) -> tensor<1x32x8x8xf32>
+  %1 = nn.conv_transpose %x, %w, %none {strides = array<i64: 1, 1>, dilations = array<i64: 2, 2>, pads = array<i64: 0, 0, 0, 0>, output_padding = array<i64: 0, 0>, output_shape = array<i64>, group = 1 : i64} : (tensor<1x32x4x4xf32>, tensor<32x32x2x2xf32>, none) -> tensor<1x32x6x6xf32>
+  %2 = nn.conv_transpose %x, %w, %none {strides = array<i64: 3, 3>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, output_padding = array<i64: 0, 0>, output_shape = array<i64>, group = 1 : i64} : (tensor<1x32x4x4xf32>, tensor<32x32x2x2xf32>, none) -> tensor<1x32x11x11xf32>
+  %3 = nn.conv_transpose %x, %large, %none {strides = array<i64: 5, 5>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, output_padding = array<i64: 0, 0>, output_shape = array<i64>, group = 1 : i64} : (tensor<1x32x4x4xf32>, tensor<32x32x5x5xf32>, none) -> tensor<1x32x20x20xf32>
+  %4 = nn.conv_transpose %x, %few, %none {strides = array<i64: 2, 2>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, output_padding = array<i64: 0, 0>, output_shape = array<i64>, group = 1 : i64} : (tensor<1x32x4x4xf32>, tensor<32x3x2x2xf32>, none) -> tensor<1x3x8x8xf32>
+  %5 = nn.conv_transpose %x, %w, %none {strides = array<i64: 2, 2>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, output_padding = array<i64: 0, 0>, output_shape = array<i64>, group = 1 : i64, auto_pad = #nn<auto_pad SAME_UPPER>} : (tensor<1x32x4x4xf32>, tensor<32x32x2x2xf32>, none) -> tensor<1x32x8x8xf32>
+  return %0, %1, %2, %3, %4, %5 : tensor<1x32x8x8xf32>, tensor<1x32x6x6xf32>, tensor<1x32x11x11xf32>, tensor<1x32x20x20xf32>, tensor<1x3x8x8xf32>, tensor<1x32x8x8xf32>
+}
+
+// -----
+
 // A filter of several taps reads channels that do not fill blocks in blocks all the same; from a
 // copy, where they come plain, unless it steps over as many pixels as it reads.
 // CHECK-LABEL: func @taps

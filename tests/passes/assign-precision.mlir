@@ -205,8 +205,7 @@ func.func @given(%x: tensor<4x4xbf16>, %w: tensor<4x4xbf16>) -> tensor<4x4xf32> 
 
 // -----
 
-// Weights that are no constants, transposed first factors, transposed convolution, and other types
-// stay.
+// Weights that are no constants, transposed first factors, and other types stay.
 // CHECK-LABEL: func @refused
 // CHECK-NOT: bf16
 // CHECK: return
@@ -222,14 +221,16 @@ func.func @refused(%x: tensor<1x4x8x8xf32>, %w: tensor<4x4x1x1xf32>, %m: tensor<
 
 // -----
 
-// Volumes, and products of two computed matrices.
+// Volumes, transposed convolution, and products of two computed matrices.
 // CHECK-LABEL: func @volumes
+// CHECK: nn.conv_transpose {{.*}} : (tensor<1x4x8x8x8xbf16>, tensor<4x4x1x1x1xbf16>, none) -> tensor<1x4x8x8x8xf32>
 // CHECK: nn.conv {{.*}} : (tensor<1x4x8x8x8xbf16>, tensor<4x4x1x1x1xbf16>, none) -> tensor<1x4x8x8x8xf32>
 // CHECK: nn.gemm {{.*}} : (tensor<4x4xbf16>, tensor<4x4xbf16>, none) -> tensor<4x4xf32>
 func.func @volumes(%v: tensor<1x4x8x8x8xf32>, %m: tensor<4x4xf32>) -> (tensor<1x4x8x8x8xf32>, tensor<4x4xf32>) {
   %none = nn.none
   %volume = nn.constant dense<1.0> : tensor<4x4x1x1x1xf32>
-  %0 = nn.conv %v, %volume, %none {strides = array<i64: 1, 1, 1>, dilations = array<i64: 1, 1, 1>, pads = array<i64: 0, 0, 0, 0, 0, 0>, group = 1} : (tensor<1x4x8x8x8xf32>, tensor<4x4x1x1x1xf32>, none) -> tensor<1x4x8x8x8xf32>
+  %t = nn.conv_transpose %v, %volume, %none {strides = array<i64: 1, 1, 1>, dilations = array<i64: 1, 1, 1>, pads = array<i64: 0, 0, 0, 0, 0, 0>, output_padding = array<i64: 0, 0, 0>, output_shape = array<i64>, group = 1} : (tensor<1x4x8x8x8xf32>, tensor<4x4x1x1x1xf32>, none) -> tensor<1x4x8x8x8xf32>
+  %0 = nn.conv %t, %volume, %none {strides = array<i64: 1, 1, 1>, dilations = array<i64: 1, 1, 1>, pads = array<i64: 0, 0, 0, 0, 0, 0>, group = 1} : (tensor<1x4x8x8x8xf32>, tensor<4x4x1x1x1xf32>, none) -> tensor<1x4x8x8x8xf32>
   %1 = nn.gemm %m, %m, %none {alpha = 1.0, beta = 1.0, trans_a = false, trans_b = false} : (tensor<4x4xf32>, tensor<4x4xf32>, none) -> tensor<4x4xf32>
   return %0, %1 : tensor<1x4x8x8x8xf32>, tensor<4x4xf32>
 }

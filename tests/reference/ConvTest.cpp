@@ -162,6 +162,23 @@ TEST(Conv, GivesTheSameInBlockedLayouts) {
                elementsOf<float>(plain));
 }
 
+TEST(Conv, TransposedGivesTheSameInBlockedLayouts) {
+  Tensor input = patterned<float>({2, 6, 5, 4}, 1), weights = patterned<float>({6, 5, 3, 3}, 2);
+  Tensor bias = patterned<float>({10}, 3);
+  Window window{.strides = {2, 2}, .pads = {1, 0, 1, 0}, .group = 2};
+  Tensor plain = evaluate("nn.conv_transpose", {input, weights, bias}, window.transposed());
+  Attributes four = makeAttributes({{"output_block", int64_t{4}}});
+  Tensor packed = evaluate("nn.pack", {input}, four);
+  Attributes blocked = window.transposed();
+  blocked.set("input_block", int64_t{4});
+  blocked.set("output_block", int64_t{4});
+  Tensor result = evaluate("nn.conv_transpose", {packed, weights, bias}, blocked);
+  expectTensor(result, {2, 3, 9, 9, 4}, elementsOf<float>(evaluate("nn.pack", {plain}, four)));
+  blocked.set("output_block", int64_t{0});
+  expectTensor(evaluate("nn.conv_transpose", {packed, weights, bias}, blocked), {2, 10, 9, 9},
+               elementsOf<float>(plain));
+}
+
 TEST(Conv, ServesOtherElementTypes) {
   Window window{.pads = {1, 1, 1, 1}};
   Tensor expected = evaluate(

@@ -226,18 +226,19 @@ class Precision(CliTest):
         weights = numpy_helper.from_array(np.ones((4, 2, 3, 3), np.float32), "w")
         onnx.save(make_model(nodes, [value("x", [1, 4, 5, 5])], [value("y", [1, 2, 7, 7])],
                              [weights]), str(self.folder / "up.onnx"))
-        report = self.quern_json("check", "up.onnx", "--precision=bf16")
+        lowered = ("up.onnx", "--precision=bf16", "--target-cpu=haswell")
+        report = self.quern_json("check", *lowered)
         self.assertEqual(report["products"], {"f32": 1})
         self.assertIn("f32", [step.get("precision") for step in report["plan"]])
         self.assertEqual([refusal for refusal in report["refusals"]
                           if refusal["kind"] == "precision"],
                          [{"kind": "precision", "nodes": ["up1"], "code": "no-kernel",
-                           "reason": "ops of its kind are computed in float32"}])
-        out, _ = self.quern("check", "-v", "up.onnx", "--precision=bf16")
+                           "reason": "this CPU has no instruction for products of bfloat16"}])
+        out, _ = self.quern("check", "-v", *lowered)
         self.assertIn("products and convolutions: 1 in f32\nin f32: up1\n", out)
-        self.assertIn("not at the lower precision: up1: ops of its kind are computed in float32\n",
-                      out)
-        out, _ = self.quern("bench", "up.onnx", "--precision=bf16", "--runs=1")
+        self.assertIn("not at the lower precision: up1: this CPU has no instruction for products of "
+                      "bfloat16\n", out)
+        out, _ = self.quern("bench", *lowered, "--runs=1")
         self.assertIn("products and convolutions: 1 in f32\n", out)
         # Of what was not asked for nothing is said.
         out, _ = self.quern("check", "-v", "up.onnx")

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 #include <type_traits>
 #include <vector>
 
@@ -37,10 +38,27 @@ static int64_t placeInTile(int64_t k, int64_t j, int64_t tileColumns, int64_t gr
   return (k / group * tileColumns + j) * group + k % group;
 }
 
+FilterView FilterView::all(const Tensor &weights) {
+  FilterView view;
+  view.outputs = weights.dim(0);
+  view.inputs = weights.dim(1);
+  int64_t filters = view.outputs * view.inputs;
+  view.positions.resize(filters == 0 ? 0 : weights.numElements() / filters);
+  std::iota(view.positions.begin(), view.positions.end(), 0);
+  view.inputStride = static_cast<int64_t>(view.positions.size());
+  view.outputStride = view.inputs * view.inputStride;
+  return view;
+}
+
 Expected<Tensor> native::packConvWeights(const Tensor &weights, int64_t inputBlock,
                                          int64_t tileColumns, int64_t group) {
-  int64_t outputs = weights.dim(0), inputs = weights.dim(1);
-  int64_t positions = inputs == 0 ? 0 : weights.numElements() / (outputs * inputs);
+  return packConvWeights(weights, FilterView::all(weights), inputBlock, tileColumns, group);
+}
+
+Expected<Tensor> native::packConvWeights(const Tensor &weights, const FilterView &filter,
+                                         int64_t inputBlock, int64_t tileColumns, int64_t group) {
+  int64_t outputs = filter.outputs, inputs = filter.inputs;
+  auto positions = static_cast<int64_t>(filter.positions.size());
   int64_t block = std::max<int64_t>(inputBlock, 1);
   int64_t depth = ceilDiv(inputs, block) * positions * block;
   int64_t tiles = ceilDiv(outputs, tileColumns);
@@ -54,11 +72,12 @@ Expected<Tensor> native::packConvWeights(const Tensor &weights, int64_t inputBlo
       if (columns < tileColumns || inputs % block != 0)
         std::fill_n(rows, depth * tileColumns, T{});
       for (int64_t j = 0; j < columns; ++j) {
-        UnalignedElements<T> filter = from + (tile * tileColumns + j) * inputs * positions;
+        UnalignedElements<T> ofOutput = from + (tile * tileColumns + j) * filter.outputStride;
         for (int64_t c = 0; c < inputs; ++c)
           for (int64_t p = 0; p < positions; ++p) {
             int64_t k = (c / block * positions + p) * block + c % block;
-            rows[placeInTile(k, j, tileColumns, group)] = filter[c * positions + p];
+            rows[placeInTile(k, j, tileColumns, group)] =
+                ofOutput[c * filter.inputStride + filter.positions[p]];
           }
       }
     });

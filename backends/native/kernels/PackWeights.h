@@ -4,16 +4,31 @@
 #include "quern/Tensor.h"
 
 #include <functional>
+#include <vector>
 
 namespace quern::native {
 
 // Sources may lie at any address, see runtime/values/Unaligned.h. A group is of k elements that
 // lie together (DotTypes::group).
 
-/// Convolution weights [outputs, inputsPerGroup, kernel...] as
-/// [outputs / tileColumns][k / group][tileColumns][group]. With inputBlock b > 0 the k order is
-/// (channel block, kernel position, lane of b); otherwise (channel, kernel
+/// The elements of weights that are a convolution's, in the order of its filters.
+struct FilterView {
+  int64_t outputs = 0, inputs = 0;
+  /// From one output, and one input channel, to the next.
+  int64_t outputStride = 0, inputStride = 0;
+  /// Where each kernel position lies.
+  std::vector<int64_t> positions;
+
+  /// All of [outputs, inputsPerGroup, kernel...].
+  static FilterView all(const Tensor &weights);
+};
+
+/// Convolution weights as [outputs / tileColumns][k / group][tileColumns][group]. With inputBlock
+/// b > 0 the k order is (channel block, kernel position, lane of b); otherwise (channel, kernel
 /// position). Missing outputs and lanes are zero. `group` divides b where it is not 1.
+Expected<Tensor> packConvWeights(const Tensor &weights, const FilterView &filter,
+                                 int64_t inputBlock, int64_t tileColumns, int64_t group = 1);
+/// Those of all that is there.
 Expected<Tensor> packConvWeights(const Tensor &weights, int64_t inputBlock, int64_t tileColumns,
                                  int64_t group = 1);
 

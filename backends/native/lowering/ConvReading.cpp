@@ -93,7 +93,8 @@ static bool partsPay(const ConvProblem &p, const TapRange &columns,
       double(columns.count) * double(costOfRows(width, evenTiles(shape, width, group), group));
   double image = double(p.inputPixels()) * double(p.channels),
          all = double(p.window.kernel[kColumnAxis]);
-  double weights = double(p.context.elementsOf(p.weights)) * (taps - double(columns.count)) / all;
+  double weights = double(p.outputs) * double(p.channelsPerGroup()) * double(p.kernelPositions()) *
+                   (taps - double(columns.count)) / all;
   double flops = p.flops / double(p.batch) * double(columns.count) / all;
   auto timeOf = [&](double products, double elements) {
     StepCost work{.flops = products},
@@ -125,10 +126,12 @@ ConvReading native::planReading(const ConvProblem &p, bool onTiles) {
   reading.parts = {{0, columns.output, ofLine}};
   // The innermost level of a plain image goes through all of the filter.
   bool hasOuterLevels = p.inputBlock > 0 || p.kernelPositions() == 1;
-  reading.isFlat = hasOuterLevels && isInPlace(rows, reading.rows) && isInPlace(columns, ofLine);
+  bool isDense = p.places.column == 1 && p.places.line == columns.output;
+  reading.isFlat =
+      hasOuterLevels && isDense && isInPlace(rows, reading.rows) && isInPlace(columns, ofLine);
   if (reading.isFlat)
     return reading;
-  if (takingPixelsPays(p)) {
+  if (isDense && takingPixelsPays(p)) {
     reading.isFlat = reading.takesPixels = true;
     return reading;
   }
@@ -136,7 +139,8 @@ ConvReading native::planReading(const ConvProblem &p, bool onTiles) {
   std::tie(reading.left, reading.right) = overhang(columns, ofLine);
   if (onTiles && hasOpenPadding(p) && reading.hasHalo())
     reading.lastChannels = p.channelsPerGroup() % p.pixel();
-  if (!canSkip || onTiles)
+  // Parts of an op read the same copy.
+  if (!canSkip || onTiles || p.isPart())
     return reading;
   // Loops of known trips and a copy are faster where few rows are left out.
   constexpr double kMostMet = 0.75;

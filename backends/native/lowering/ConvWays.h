@@ -3,15 +3,28 @@
 
 #include "backends/native/kernels/DotKernel.h"
 #include "backends/native/kernels/MoveKernels.h"
+#include "backends/native/kernels/PackWeights.h"
 #include "backends/native/lowering/Lowering.h"
 #include "ir/NNDialect.h"
 #include "passes/LayoutPolicy.h"
+#include "runtime/reference/WindowShape.h"
 
 namespace quern::native {
+
+/// Where the results of a convolution lie among all pixels of a plane: side by side, but for those
+/// of a part of a transposed one.
+struct ResultPlaces {
+  int64_t first = 0;
+  /// From one line to the next, and from one result to the next in it.
+  int64_t line = 0, column = 1;
+  /// Pixels of the plane.
+  int64_t all = 0;
+};
 
 /// A convolution, as all ways of computing it see it.
 struct ConvProblem {
   const LoweringContext &context;
+  /// Null where it is a part of another op.
   nn::ConvOp op = {};
   mlir::Value input = {}, weights = {}, bias = {}, output = {};
   /// Of the sums, of the image and of the weights.
@@ -21,8 +34,13 @@ struct ConvProblem {
   /// Spatial geometry in 3-D, leading axes of size 1 when there are fewer.
   WindowShape3 window = {};
   int64_t padEnd[3] = {0, 0, 0};
+  ResultPlaces places = {};
+  /// Of the weights, those that it reads, where it is a part of a transposed convolution.
+  std::optional<FilterView> filter = {};
   Epilogue epilogue = {};
   double flops = 0;
+  /// Of the work of its op.
+  double share = 1;
 
   /// Elements of the result are what the epilogue makes of the sums.
   DType resultType() const { return epilogue.program.typeOf(epilogue.program.results[0]); }
@@ -36,6 +54,8 @@ struct ConvProblem {
   int64_t inputPixels() const { return window.input[0] * window.input[1] * window.input[2]; }
   int64_t outputPixels() const { return window.output[0] * window.output[1] * window.output[2]; }
   int64_t kernelPositions() const { return window.kernel[0] * window.kernel[1] * window.kernel[2]; }
+  /// One of several that make up an op, and read the same image.
+  bool isPart() const { return filter.has_value(); }
   /// Of one image.
   CheckedSize unfoldedBytes() const {
     return CheckedSize(channels) * kernelPositions() * outputPixels() * dtypeBytes(inputType);
@@ -89,6 +109,9 @@ struct ConvWay {
 extern const ConvWay kBlockedConv;
 /// Why `p` cannot be computed on blocks of channels at all.
 std::optional<Reason> refuseBlocked(const ConvProblem &p);
+/// The steps of `parts`, which make up an op, or are a convolution by themselves. Takes the
+/// programs of their epilogues away.
+LoweredSteps lowerBlockedParts(llvm::MutableArrayRef<ConvProblem> parts);
 /// The constant bias, if any, for whole panels of `columns`.
 std::optional<StepBuffer> packedConvBias(const ConvProblem &p, int64_t columns);
 // LowerDepthwise.cpp: each channel by itself, or a few.
@@ -116,5 +139,14 @@ double costOfWinograd(const WinogradImage &image, const Target &target);
 extern const ConvWay kLineConv;
 // LowerPlainConv.cpp: a product with the image, or with its unfolding.
 extern const ConvWay kPointwiseConv, kUnfoldedConv;
+
+/// The window of spatial axis `axis` of a transposed convolution, which slides over the result, but
+/// that `input` is of the op's input; nothing when it does not fit.
+std::optional<WindowAxis> transposedWindow(nn::ConvTransposeOp op, int64_t axis,
+                                           const LoweringContext &context);
+// LowerConvPhases.cpp: a transposed convolution as one convolution for each place that a result can
+// have between neighbours of the input.
+std::optional<Reason> refuseConvPhases(mlir::Operation *op, const LoweringContext &context);
+LoweringResult lowerConvPhases(mlir::Operation *op, const LoweringContext &context);
 
 } // namespace quern::native

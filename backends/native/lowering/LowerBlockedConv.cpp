@@ -70,14 +70,14 @@ static DotDims blockedDims(const ConvProblem &p, const PaddedInput &padded,
   int64_t blocksOfTile = spec.contiguousColumns ? 1 : spec.tile.vectors;
   dims.columnTiles = blocks / blocksOfTile;
   dims.lineStrideA = p.window.stride[kRowAxis] * padded.lineStride;
-  dims.lineStrideC = p.window.output[kColumnAxis] * block;
+  dims.lineStrideC = p.places.line * block;
   dims.batchStrideA = padded.planes * padded.planeStride;
-  dims.batchStrideC = blocks * p.outputPixels() * block;
+  dims.batchStrideC = blocks * p.places.all * block;
   dims.tilesPerGroup = dims.columnTiles / p.groups;
   dims.groupStrideA = p.channelsPerGroup() / p.pixel() * padded.planeStride;
   int64_t planes = ceilDiv(p.channelsPerGroup(), p.pixel());
   dims.tileStrideB = elementsOfTaps(p, spec, planes * p.kernelPositions());
-  dims.vectorStrideC = p.outputPixels() * block;
+  dims.vectorStrideC = p.places.all * block;
   dims.tileStrideC = blocksOfTile * dims.vectorStrideC;
   if (reading.clipsRows)
     dims.clip = {p.window.input[kRowAxis], p.window.padBegin[kRowAxis], p.window.stride[kRowAxis],
@@ -102,7 +102,7 @@ static DotSpec blockedSpec(ConvProblem &p, const ConvReading &reading) {
   spec.tile.vectors = shape.vectors;
   spec.heights = shape.heights;
   spec.tile.rowStrideA = (reading.takesPixels ? 1 : p.window.stride[kColumnAxis]) * p.pixel();
-  spec.rowStrideC = p.outputBlock;
+  spec.rowStrideC = p.places.column * p.outputBlock;
   spec.contiguousColumns = p.outputBlock > spec.tile.lanes;
   if (p.bias)
     spec.bias = OperandAccess::PerColumn;
@@ -163,6 +163,12 @@ static void fillLevels(const ConvProblem &p, const PaddedInput &padded, const Co
 static StepBuffer packedWeights(const ConvProblem &p, const DotSpec &spec) {
   int64_t block = p.inputBlock, columns = spec.tile.columns(), group = spec.tile.group;
   std::string how = fmt::format(FMT_COMPILE("conv {} {} {}"), block, columns, group);
+  if (p.filter)
+    return StepBuffer::packed(*p.context.values.weightOf(p.weights),
+                              fmt::format("{} of {}", how, fmt::join(p.filter->positions, ",")),
+                              [=, filter = *p.filter](const Tensor &w, auto &) {
+                                return packConvWeights(w, filter, block, columns, group);
+                              });
   return StepBuffer::packed(
       *p.context.values.weightOf(p.weights), how,
       [=](const Tensor &w, auto &) { return packConvWeights(w, block, columns, group); });
@@ -202,7 +208,7 @@ static void addVectorSteps(const ConvProblem &p, const PaddedInput &padded,
     DotDims dims = blockedDims(p, padded, reading, part, spec);
     fillLevels(p, padded, reading, part, spec, dims);
     ConvProduct ofPart = product;
-    ofPart.firstResult = part.first * p.outputBlock;
+    ofPart.firstResult += part.first * p.places.column * p.outputBlock;
     if (reading.parts.size() > 1)
       ofPart.share = double(part.results) * double(part.taps.count) / taps;
     dims.lines = p.window.output[kRowAxis];
@@ -314,19 +320,58 @@ static std::optional<Reason> refuseDirect(const ConvProblem &p) {
   return std::nullopt;
 }
 
-static LoweringResult lowerBlocked(ConvProblem &p) {
-  ConvReading reading = planReading(p, /*onTiles=*/false);
-  DotSpec spec = blockedSpec(p, reading);
-  bool onTiles = isTiled(p, reading, spec);
-  if (onTiles)
-    reading = planReading(p, onTiles);
+namespace {
+/// What computes a convolution.
+struct BlockedPlan {
+  ConvProblem &p;
+  ConvReading reading;
+  DotSpec spec;
+  bool onTiles = false;
+};
+} // namespace
+
+static BlockedPlan planBlocked(ConvProblem &p) {
+  BlockedPlan plan{p, planReading(p, /*onTiles=*/false), {}};
+  plan.spec = blockedSpec(p, plan.reading);
+  plan.onTiles = isTiled(p, plan.reading, plan.spec);
+  if (plan.onTiles)
+    plan.reading = planReading(p, plan.onTiles);
+  return plan;
+}
+
+/// All parts of an op read one copy, which has what lies outside for each of them.
+static void shareHalo(MutableArrayRef<BlockedPlan> plans) {
+  ConvReading all;
+  for (const BlockedPlan &plan : plans)
+    for (auto side : {&ConvReading::top, &ConvReading::bottom, &ConvReading::left,
+                      &ConvReading::right, &ConvReading::lastChannels})
+      all.*side = std::max(all.*side, plan.reading.*side);
+  for (BlockedPlan &plan : plans)
+    for (auto side : {&ConvReading::top, &ConvReading::bottom, &ConvReading::left,
+                      &ConvReading::right, &ConvReading::lastChannels})
+      plan.reading.*side = all.*side;
+}
+
+LoweredSteps native::lowerBlockedParts(MutableArrayRef<ConvProblem> parts) {
+  SmallVector<BlockedPlan, 4> plans;
+  for (ConvProblem &p : parts)
+    plans.push_back(planBlocked(p));
+  shareHalo(plans);
   LoweredSteps steps;
-  PaddedInput padded = padInput(p, reading, steps);
-  ConvProduct product{padded.buffer, packedWeights(p, spec), packedConvBias(p, spec.tile.columns()),
-                      p.batch};
-  auto addSteps = onTiles ? addTileSteps : addVectorSteps;
-  addSteps(p, padded, reading, std::move(spec), product, steps);
+  PaddedInput padded = padInput(parts.front(), plans.front().reading, steps);
+  for (BlockedPlan &plan : plans) {
+    const ConvProblem &p = plan.p;
+    ConvProduct product{.a = padded.buffer,
+                        .b = packedWeights(p, plan.spec),
+                        .bias = packedConvBias(p, plan.spec.tile.columns()),
+                        .batches = p.batch,
+                        .firstResult = p.places.first * p.outputBlock};
+    auto addSteps = plan.onTiles ? addTileSteps : addVectorSteps;
+    addSteps(p, padded, plan.reading, std::move(plan.spec), product, steps);
+  }
   return steps;
 }
+
+static LoweringResult lowerBlocked(ConvProblem &p) { return lowerBlockedParts(p); }
 
 const ConvWay native::kBlockedConv = {refuseDirect, lowerBlocked};

@@ -44,6 +44,7 @@ static std::optional<Reason> resolveWindow(ConvProblem &p) {
     p.window.padBegin[a] = resolved.padBegin;
     p.padEnd[a] = resolved.padEnd;
   }
+  p.places = {.line = p.window.output[2], .all = p.outputPixels()};
   return std::nullopt;
 }
 
@@ -94,17 +95,18 @@ LoweredStep native::startConvStep(const ConvProblem &p, const KernelSpec &kernel
   for (const Epilogue::Operand &operand : p.epilogue.operands)
     step.buffers.push_back(operand.access == OperandAccess::Full ? atFirstResult(operand.value)
                                                                  : StepBuffer::of(operand.value));
-  step.share = product.share;
+  step.share = p.share * product.share;
   return step;
 }
 
 LoweredStep native::makeConvStep(const ConvProblem &p, const KernelSpec &kernel,
                                  const DotDims &dims, ConvProduct product) {
   int64_t batches = product.batches;
+  double flops = p.flops * product.share;
   LoweredStep step = startConvStep(p, kernel, std::move(product));
   step.dims = flattenDims(dims);
   step.tasks = batches * dims.columnTiles * dims.lineChunks();
-  step.grain = chooseGrain(step.tasks, p.flops * step.share);
+  step.grain = chooseGrain(step.tasks, flops);
   return step;
 }
 

@@ -1,15 +1,19 @@
 //===- LowerConvTranspose.cpp - transposed convolution, windows summed up -===//
 //
-// A transposed convolution is a matrix product, which gives what each pixel of the
-// input adds to each element of the window over it, and the sum of these windows.
+// A transposed convolution on plain images is a matrix product, which gives what each pixel of the
+// input adds to each element of the window over it, and the sum of these windows. In channel blocks
+// it is several convolutions (LowerConvPhases.cpp).
 //
 //===----------------------------------------------------------------------===//
 #include "backends/native/emit/ElementTypes.h"
 #include "backends/native/kernels/DotKernel.h"
 #include "backends/native/kernels/WindowSumKernel.h"
+#include "backends/native/lowering/ConvWays.h"
 #include "backends/native/lowering/LoweringTable.h"
+#include "backends/native/lowering/Way.h"
 #include "backends/native/target/TileChoice.h"
 #include "backends/plan/ShapeEnvironment.h"
+#include "ir/FusionGroup.h"
 #include "ir/NNDialect.h"
 #include "ir/Types.h"
 #include "ir/VisionOps.h"
@@ -38,8 +42,26 @@ struct TransposedProblem {
 };
 } // namespace
 
+std::optional<WindowAxis> native::transposedWindow(nn::ConvTransposeOp op, int64_t axis,
+                                                   const LoweringContext &context) {
+  Operation *group = nn::groupOf(op);
+  ArrayRef<int64_t> input = context.sizesOf(nn::outerValue(group, op.getInput()));
+  ArrayRef<int64_t> weights = context.sizesOf(nn::outerValue(group, op.getWeights()));
+  auto spatial = static_cast<int64_t>(weights.size()) - 2;
+  WindowAxis along{input[2 + axis],         weights[2 + axis],  op.getStrides()[axis],
+                   op.getDilations()[axis], op.getPads()[axis], op.getPads()[spatial + axis]};
+  std::optional<int64_t> wanted;
+  if (!op.getOutputShape().empty())
+    wanted = op.getOutputShape()[axis];
+  if (!transposedOutputSize(along, op.getAutoPad(), op.getOutputPadding()[axis], wanted))
+    return std::nullopt;
+  return along;
+}
+
 /// Fills the geometry; a reason when there is no native code for it.
 static std::optional<Reason> resolveProblem(TransposedProblem &p) {
+  if (nn::groupOf(p.op) != p.op)
+    return Reason{ReasonCode::Form, "the sum of its windows is not fused with others"};
   ArrayRef<int64_t> input = p.context.sizesOf(p.op.getInput());
   ArrayRef<int64_t> weights = p.context.sizesOf(p.op.getWeights());
   ArrayRef<int64_t> result = p.context.sizesOf(p.op.getResult());
@@ -65,13 +87,10 @@ static std::optional<Reason> resolveProblem(TransposedProblem &p) {
     WindowAxis along;
     along.input = 1;
     if (axis >= 0) {
-      along = {input[2 + axis],           weights[2 + axis],    p.op.getStrides()[axis],
-               p.op.getDilations()[axis], p.op.getPads()[axis], p.op.getPads()[spatial + axis]};
-      std::optional<int64_t> wanted;
-      if (!p.op.getOutputShape().empty())
-        wanted = p.op.getOutputShape()[axis];
-      if (!transposedOutputSize(along, p.op.getAutoPad(), p.op.getOutputPadding()[axis], wanted))
+      std::optional<WindowAxis> resolved = transposedWindow(p.op, axis, p.context);
+      if (!resolved)
         return Reason{ReasonCode::Shape, "the window does not fit the result"};
+      along = *resolved;
     }
     p.window.input[a] = axis < 0 ? 1 : result[2 + axis];
     p.window.output[a] = along.input;
@@ -148,9 +167,15 @@ static LoweredStep multiply(const TransposedProblem &p, int64_t first, int64_t i
   return step;
 }
 
-static LoweringResult lower(nn::ConvTransposeOp op, const LoweringContext &context) {
+static std::optional<Reason> refuseSummed(Operation *op, const LoweringContext &) {
+  if (nn::layoutOf(op->getResult(0)).isBlocked())
+    return Reason{ReasonCode::Layout, "the result is in channel blocks"};
+  return std::nullopt;
+}
+
+static LoweringResult lowerSummed(Operation *op, const LoweringContext &context) {
   TransposedProblem p{.context = context};
-  p.op = op;
+  p.op = cast<nn::ConvTransposeOp>(op);
   if (std::optional<Reason> reason = resolveProblem(p))
     return *reason;
   LoweredSteps result;
@@ -163,11 +188,11 @@ static LoweringResult lower(nn::ConvTransposeOp op, const LoweringContext &conte
     StepBuffer columns = StepBuffer::scratchSpace(0, bytes * images);
     result.push_back(multiply(p, first, images, columns));
     WindowSum sum{p.window, images, std::nullopt};
-    if (!nn::isNone(op.getBias()))
-      sum.bias = StepBuffer::of(op.getBias());
-    result.push_back(sumWindows(columns,
-                                StepBuffer::of(op.getResult(), first * p.outputs * plane * element),
-                                std::move(sum), p.dtype));
+    if (!nn::isNone(p.op.getBias()))
+      sum.bias = StepBuffer::of(p.op.getBias());
+    result.push_back(
+        sumWindows(columns, StepBuffer::of(p.op.getResult(), first * p.outputs * plane * element),
+                   std::move(sum), p.dtype));
     result.back().share = 0;
   }
   return result;
@@ -226,8 +251,11 @@ static LoweringResult lower(nn::Col2ImOp op, const LoweringContext &context) {
 //===----------------------------------------------------------------------===//
 
 std::span<const LoweringRow> native::windowSumLowerings() {
+  // No problem has both ways: the layout has been chosen.
+  static constexpr Way transposed[] = {{"phases", refuseConvPhases, nullptr, lowerConvPhases},
+                                       {"summed", refuseSummed, nullptr, lowerSummed}};
   static const LoweringRow rows[] = {
-      lowered<nn::ConvTransposeOp, lower>(),
+      lowered<nn::ConvTransposeOp>(transposed),
       lowered<nn::Col2ImOp, lower>(),
   };
   return rows;

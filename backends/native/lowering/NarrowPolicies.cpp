@@ -190,6 +190,39 @@ bool NativePrecision::isTiledConv(nn::ConvOp conv) const {
   return areTiled(pixels, taps, step);
 }
 
+static Reason slowPairs() {
+  return {ReasonCode::Form,
+          "tiles of matrices do not serve it, and vectors of this CPU multiply float32 faster"};
+}
+
+/// On plain images it is a product in float32, and the sum of what that gives.
+std::optional<Reason> NativePrecision::refuseTransposed(nn::ConvTransposeOp conv) const {
+  int64_t block = target.channelBlock();
+  if (!isImage(conv))
+    return noBlockableImage();
+  if (std::optional<Reason> reason = refusePhases(conv))
+    return reason;
+  ConvFacts facts = factsOf(conv);
+  facts.inputType = DType::BFloat16;
+  if (std::optional<Reason> reason = refuseChannels(facts, block))
+    return reason;
+  if (hasFastPairs(target))
+    return std::nullopt;
+  std::optional<nn::Shape> input = nn::shapeOf(conv.getInput()),
+                           weights = nn::shapeOf(conv.getWeights());
+  std::optional<int64_t> pixels = 1;
+  int64_t steps = ceilDiv(facts.inputs, block);
+  for (auto [i, stride] : llvm::enumerate(conv.getStrides())) {
+    auto axis = static_cast<int64_t>(i) + 2;
+    const nn::Dim &size = (*input)[axis];
+    steps *= ceilDiv((*weights)[axis].size(), stride);
+    pixels = pixels && size.isStatic() ? std::optional(*pixels * size.size()) : std::nullopt;
+  }
+  if (hasTiles() && facts.inputs % block == 0 && areTiled(pixels, steps, block))
+    return std::nullopt;
+  return slowPairs();
+}
+
 /// Where pairs of bfloat16 on vectors are slower than float32, tiles must multiply them, or memory
 /// be what is waited for.
 std::optional<Reason> NativePrecision::refuseSlowPairs(Operation *op) const {
@@ -217,9 +250,7 @@ std::optional<Reason> NativePrecision::refuseSlowPairs(Operation *op) const {
     if (areFewRows(rows) || (hasTiles() && areTiled(rows, ceilDiv(depth, kStep), kStep)))
       return std::nullopt;
   }
-  return Reason{
-      ReasonCode::Form,
-      "tiles of matrices do not serve it, and vectors of this CPU multiply float32 faster"};
+  return slowPairs();
 }
 
 std::optional<Reason> NativePrecision::refuse(Operation *op) const {
@@ -227,6 +258,8 @@ std::optional<Reason> NativePrecision::refuse(Operation *op) const {
     return Reason{ReasonCode::NoKernel, "this CPU has no instruction for products of bfloat16"};
   if (std::optional<Reason> reason = BFloat16Factors::refuse(op))
     return reason;
+  if (auto conv = dyn_cast<nn::ConvTransposeOp>(op))
+    return refuseTransposed(conv);
   if (passes::sumsFloat32(op) && !hasFastPairs(target))
     if (std::optional<Reason> reason = refuseSlowPairs(op))
       return reason;
@@ -301,6 +334,18 @@ bool NativeLayouts::isFasterByWinograd(nn::ConvOp conv) const {
   return winograd < nanoseconds({.flops = flopsOf(*image) / kShareOfPeak}, facts.dtype, target);
 }
 
+/// Where tiles of matrices multiply its factors.
+Blocking NativeLayouts::widest(const Blocking &blocking, const ConvFacts &facts) const {
+  int64_t least = target.channelBlock(), bytes = dtypeBytes(facts.inputType);
+  int64_t input = widestBlock(facts.inputs / facts.groups, bytes, least);
+  int64_t output = widestBlock(facts.outputs / facts.groups, bytes, least);
+  if (facts.isDepthwise())
+    input = output = widestBlock(facts.inputs, bytes, least);
+  else if (facts.groups > 1)
+    input = output = std::min(input, output);
+  return {blocking.input == least ? input : blocking.input, output};
+}
+
 ReasonOr<Blocking> NativeLayouts::blockConv(nn::ConvOp conv) const {
   ReasonOr<Blocking> blocking = ChannelBlocks::blockConv(conv);
   int64_t least = target.channelBlock();
@@ -316,14 +361,17 @@ ReasonOr<Blocking> NativeLayouts::blockConv(nn::ConvOp conv) const {
     int64_t given = sourceBlock(conv.getInput());
     return facts.isDepthwise() && given > least ? Blocking{given, given} : blocking;
   }
-  int64_t bytes = dtypeBytes(facts.inputType);
-  int64_t input = widestBlock(facts.inputs / facts.groups, bytes, least);
-  int64_t output = widestBlock(facts.outputs / facts.groups, bytes, least);
-  if (facts.isDepthwise())
-    input = output = widestBlock(facts.inputs, bytes, least);
-  else if (facts.groups > 1)
-    input = output = std::min(input, output);
-  return Blocking{blocking->input == least ? input : blocking->input, output};
+  return widest(*blocking, facts);
+}
+
+ReasonOr<Blocking> NativeLayouts::blockTransposed(nn::ConvTransposeOp conv) const {
+  ReasonOr<Blocking> blocking = ChannelBlocks::blockTransposed(conv);
+  if (!blocking)
+    return blocking;
+  ConvFacts facts = factsOf(conv);
+  DType weights = nn::dtypeOf(nn::elementTypeOf(conv.getWeights()));
+  bool isTiled = TileUnit::has(target, {facts.inputType, weights, facts.dtype, facts.dtype});
+  return isTiled ? widest(*blocking, facts) : *blocking;
 }
 
 ReasonOr<Blocking> NativeLayouts::blockPool(Operation *pool, int64_t given) const {

@@ -21,6 +21,7 @@ public:
 private:
   bool hasTiles() const;
   bool isTiledConv(nn::ConvOp conv) const;
+  std::optional<Reason> refuseTransposed(nn::ConvTransposeOp conv) const;
   bool isFasterByWinograd(nn::ConvOp conv) const;
   std::optional<Reason> refuseSlowPairs(mlir::Operation *op) const;
 
@@ -47,10 +48,12 @@ public:
   explicit NativeLayouts(const Target &target, bool hasWinograd = true)
       : passes::ChannelBlocks(target.channelBlock()), target(target), hasWinograd(hasWinograd) {}
   ReasonOr<passes::Blocking> blockConv(nn::ConvOp conv) const override;
+  ReasonOr<passes::Blocking> blockTransposed(nn::ConvTransposeOp conv) const override;
   ReasonOr<passes::Blocking> blockPool(mlir::Operation *pool, int64_t given) const override;
 
 private:
   bool isFasterByWinograd(nn::ConvOp conv) const;
+  passes::Blocking widest(const passes::Blocking &blocking, const passes::ConvFacts &facts) const;
 
   Target target;
   bool hasWinograd;
