@@ -1,6 +1,8 @@
 //===- NormalizationOps.cpp - rules of normalizations ---------------------===//
 #include "ir/NNDialect.h"
 #include "ir/TypeRules.h"
+#include "ir/Types.h"
+#include "runtime/values/CeilDiv.h"
 
 using namespace mlir;
 using namespace quern;
@@ -47,7 +49,14 @@ InferredTypes InstanceNormOp::inferResultTypes(const ShapeFacts &facts) {
   if (std::optional<Shape> input = facts.shapeOf(getInput())) {
     if (failed(requireRankAtLeast(*this, *input, 3)))
       return failure();
-    channels = (*input)[1];
+    // Blocks may have more channels than there are.
+    std::optional<Shape> scale = facts.shapeOf(getScale());
+    if (int64_t block = layoutOf(getInput()).block; block == 0)
+      channels = (*input)[1];
+    else if (scale && scale->rank() == 1 && (*scale)[0].isStatic() &&
+             failed(requireDim(*this, (*input)[1], Dim(ceilDiv((*scale)[0].size(), block)),
+                               "input channel blocks")))
+      return failure();
   }
   if (failed(verifyPerChannel(facts, *this, getScale(), "scale", channels)) ||
       failed(verifyPerChannel(facts, *this, getBias(), "bias", channels)))

@@ -14,8 +14,13 @@ def NN_BatchNormOp : NN_Op<"batch_norm", [NN_WideFloatsOnly]> {
 
 def NN_InstanceNormOp : NN_Op<"instance_norm", [NN_WideFloatsOnly]> {
   let summary = "normalization over the spatial dimensions of each (n, c)";
+  let description = "Input and result may be channel-blocked, both; `scale` and `bias` are [C].";
   let arguments = (ins NN_Tensor:$input, NN_Tensor:$scale, NN_Tensor:$bias, F64Attr:$epsilon);
   let results = (outs NN_Tensor:$result);
+  let extraClassDeclaration = [{
+    ::quern::nn::FusionKind getFusionKind() { return ::quern::nn::FusionKind::Anchor; }
+    ::quern::nn::LayoutKind getLayoutKind() { return ::quern::nn::LayoutKind::Blockable; }
+  }];
 }
 
 def NN_LayerNormOp : NN_Op<"layer_norm", [NN_AxisOpInterface, NN_WideFloatsOnly]> {

@@ -258,6 +258,17 @@ Value imageOfBlocks(OpBuilder &builder, Value view, Type plain, int64_t block) {
   return builder.create<UnpackOp>(view.getLoc(), plain, blocked, (*shapeOf(plain))[1].size());
 }
 
+/// Replaces `op`, whose result is an image of known sizes, by `view`, which has its blocks.
+void replaceByBlocksOf(Operation *op, Value view, int64_t block, PatternRewriter &rewriter) {
+  rewriter.replaceOp(op, imageOfBlocks(rewriter, view, op->getResult(0).getType(), block));
+}
+
+/// The type of such a view.
+Type viewType(Type image, int64_t block) {
+  RankedTensorType blocked = blockedType(image, block);
+  return RankedTensorType::get(blocked.getShape(), blocked.getElementType());
+}
+
 /// An unpacked image whose parts have whole blocks is split by blocks.
 struct SinkThroughSplit : OpRewritePattern<SplitOp> {
   using OpRewritePattern::OpRewritePattern;
@@ -272,8 +283,7 @@ struct SinkThroughSplit : OpRewritePattern<SplitOp> {
       if (!channels || *channels % block != 0 || !hasStaticSizes(result))
         return rewriter.notifyMatchFailure(op, "a part is no image of whole blocks");
       parts.push_back(*channels / block);
-      RankedTensorType blocked = blockedType(result.getType(), block);
-      types.push_back(RankedTensorType::get(blocked.getShape(), blocked.getElementType()));
+      types.push_back(viewType(result.getType(), block));
     }
     Value sizes =
         createConstant(rewriter, op.getLoc(), Tensor::ofInts({parts.begin(), parts.end()}));
@@ -309,12 +319,84 @@ struct SinkThroughSlice : OpRewritePattern<SliceOp> {
     auto number = [&](int64_t value) {
       return createConstant(rewriter, op.getLoc(), Tensor::ofInts({value}));
     };
-    RankedTensorType blocked = blockedType(op.getResult().getType(), block);
     Value view = rewriter.create<SliceOp>(
-        op.getLoc(), RankedTensorType::get(blocked.getShape(), blocked.getElementType()),
+        op.getLoc(), viewType(op.getResult().getType(), block),
         viewOfBlocks(rewriter, blockedSource(op.getInput(), block)), number(start / block),
         number((start + count) / block), number(1), op.getSteps());
-    rewriter.replaceOp(op, imageOfBlocks(rewriter, view, op.getResult().getType(), block));
+    replaceByBlocksOf(op, view, block, rewriter);
+    return success();
+  }
+};
+
+/// Pads around the pixels of an unpacked image surround blocks of them.
+struct SinkThroughPad : OpRewritePattern<PadOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(PadOp op, PatternRewriter &rewriter) const override {
+    int64_t block = sourceBlock(op.getInput());
+    std::optional<std::vector<int64_t>> pads = constantInts(op.getPads());
+    if (block == 0 || !hasStaticSizes(op.getInput()) || !hasStaticSizes(op.getResult()) || !pads)
+      return rewriter.notifyMatchFailure(op, "it pads no unpacked image of known sizes");
+    size_t rank = pads->size() / 2;
+    if ((*pads)[1] != 0 || (*pads)[rank + 1] != 0)
+      return rewriter.notifyMatchFailure(op, "it pads channels");
+    pads->insert(pads->begin() + static_cast<int64_t>(rank), 0);
+    pads->push_back(0);
+    Value view = rewriter.create<PadOp>(
+        op.getLoc(), viewType(op.getResult().getType(), block),
+        viewOfBlocks(rewriter, blockedSource(op.getInput(), block)),
+        createConstant(rewriter, op.getLoc(), Tensor::ofInts(*pads)), op.getValue(), op.getMode());
+    replaceByBlocksOf(op, view, block, rewriter);
+    return success();
+  }
+};
+
+/// Pixels of an unpacked image that are resized along its lines and columns are so in blocks.
+struct SinkThroughResize : OpRewritePattern<ResizeOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(ResizeOp op, PatternRewriter &rewriter) const override {
+    int64_t block = sourceBlock(op.getInput());
+    if (block == 0 || !hasStaticSizes(op.getInput()) || !hasStaticSizes(op.getResult()) ||
+        !isNone(op.getRoi()))
+      return rewriter.notifyMatchFailure(op, "it resizes no unpacked image of known sizes");
+    auto input = cast<RankedTensorType>(op.getInput().getType());
+    if (input.getDimSize(1) != cast<RankedTensorType>(op.getResult().getType()).getDimSize(1))
+      return rewriter.notifyMatchFailure(op, "it resizes channels");
+    std::optional<Tensor> scales = constantTensor(op.getScales());
+    std::optional<std::vector<int64_t>> sizes = constantInts(op.getSizes());
+    bool isKnown = (isNone(op.getScales()) || (scales && scales->dtype() == DType::Float32)) &&
+                   (isNone(op.getSizes()) || sizes);
+    if (!isKnown)
+      return rewriter.notifyMatchFailure(op, "its scales or sizes are not constant");
+    Operation *resized = rewriter.clone(*op);
+    resized->setOperand(0, viewOfBlocks(rewriter, blockedSource(op.getInput(), block)));
+    if (scales) {
+      std::vector<float> all(scales->data<float>(), scales->data<float>() + scales->numElements());
+      all.push_back(1);
+      resized->setOperand(
+          2, createConstant(rewriter, op.getLoc(),
+                            Tensor::of<float>({static_cast<int64_t>(all.size())}, all)));
+    }
+    if (sizes) {
+      (*sizes)[1] = quern::ceilDiv((*sizes)[1], block);
+      sizes->push_back(block);
+      resized->setOperand(3, createConstant(rewriter, op.getLoc(), Tensor::ofInts(*sizes)));
+    }
+    resized->getResult(0).setType(viewType(op.getResult().getType(), block));
+    rewriter.moveOpBefore(resized, op);
+    replaceByBlocksOf(op, resized->getResult(0), block, rewriter);
+    return success();
+  }
+};
+
+/// A normalization of each channel by itself.
+struct SinkThroughInstanceNorm : OpRewritePattern<InstanceNormOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(InstanceNormOp op, PatternRewriter &rewriter) const override {
+    int64_t block = sourceBlock(op.getInput());
+    if (!block || !elementTypeOf(op.getInput()).isF32())
+      return rewriter.notifyMatchFailure(op, "its input is no unpacked image of float32");
+    replaceByBlocked(op, {blockedSource(op.getInput(), block), op.getScale(), op.getBias()}, block,
+                     rewriter);
     return success();
   }
 };
@@ -405,8 +487,8 @@ struct AssignLayoutsPass : passes::impl::AssignLayoutsPassBase<AssignLayoutsPass
     RewritePatternSet blocking(context), borders(context);
     blocking.add<BlockConv<ConvOp>, BlockConv<ConvTransposeOp>, BlockPool<MaxPoolOp>,
                  BlockPool<AveragePoolOp>, BlockPool<GlobalPoolOp>>(context, decides);
-    blocking.add<SinkThroughElementwise, SinkThroughConcat, SinkThroughLrn, SinkThroughSlice,
-                 SinkThroughSplit>(context);
+    blocking.add<SinkThroughElementwise, SinkThroughConcat, SinkThroughInstanceNorm, SinkThroughLrn,
+                 SinkThroughPad, SinkThroughResize, SinkThroughSlice, SinkThroughSplit>(context);
     PackOp::getCanonicalizationPatterns(blocking, context);
     UnpackOp::getCanonicalizationPatterns(blocking, context);
     borders.add<MakeBorderReshape<PackOp>, MakeBorderReshape<UnpackOp>, MoveBetweenBlocks>(context);

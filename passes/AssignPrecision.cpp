@@ -122,7 +122,10 @@ void FactorRounder::choose(Block &block, GraphLog *log) {
 
 /// Whether rounding the elements that `op` reads rounds those of its result, and nothing else.
 bool FactorRounder::commutes(Operation *op) const {
-  return op->hasTrait<CommutesWithRounding>() && op->getNumResults() == 1 &&
+  auto resize = dyn_cast<ResizeOp>(op);
+  bool copies = resize && resize.getMode() == ResizeMode::Nearest &&
+                resize.getCoordinateTransformationMode() != ResizeCoordinates::TfCropAndResize;
+  return (copies || op->hasTrait<CommutesWithRounding>()) && op->getNumResults() == 1 &&
          isFloat32(op->getResult(0)) && !policy.refuse(op);
 }
 
@@ -130,7 +133,7 @@ bool FactorRounder::commutes(Operation *op) const {
 SmallVector<OpOperand *> FactorRounder::elementsOf(Operation *op) const {
   SmallVector<OpOperand *> operands;
   for (OpOperand &operand : op->getOpOperands())
-    if (isFloat32(operand.get()))
+    if (isFloat32(operand.get()) && !(isa<ResizeOp>(op) && operand.getOperandNumber() > 0))
       operands.push_back(&operand);
   return operands;
 }
@@ -142,6 +145,8 @@ FactorRounder::Demand FactorRounder::demandOf(OpOperand &use) const {
   if (lowered.contains(user))
     return {isRoundedFactor(use), isRoundedFactor(use)};
   if (commutes(user)) {
+    if (!llvm::is_contained(elementsOf(user), &use))
+      return {};
     Demand behind = demands.lookup(user->getResult(0));
     bool isWanted = behind.isWanted && behind.suitsAll;
     // Of several, those that nobody else wants rounded would have to be, too.

@@ -3,6 +3,7 @@
 #include "runtime/reference/Evaluator.h"
 #include "runtime/reference/Indexing.h"
 #include "runtime/reference/Windows.h"
+#include "runtime/values/CeilDiv.h"
 
 #include <fmt/format.h>
 
@@ -102,26 +103,46 @@ static Expected<std::vector<Tensor>> evalBatchNorm(const OpCall &call) {
   return std::vector<Tensor>{result};
 }
 
+/// Each channel of each image by itself; what is beside the channels of a block becomes 0.
+template <typename T>
+static Status normalizeChannels(const OpCall &call, const ImageLayout &layout,
+                                std::span<const double> scale, std::span<const double> bias,
+                                Tensor &result) {
+  double epsilon = call.attributes.getFloat("epsilon", 1e-5);
+  int64_t plane = layout.plane();
+  QUERN_ASSIGN(std::span<T> in, call.budget.scratch<T>(plane));
+  QUERN_ASSIGN(std::span<T> out, call.budget.scratch<T>(plane));
+  for (int64_t n = 0; n < layout.batch; ++n)
+    for (size_t c = 0; c < scale.size(); ++c) {
+      int64_t first = layout.offset(n, static_cast<int64_t>(c));
+      QUERN_TRY(call.budget.spend(plane * 6 + 8));
+      for (int64_t i = 0; i < plane; ++i)
+        in[i] = call.inputs[0].data<T>()[first + i * layout.block];
+      Moments moments = momentsOf(std::span<const T>(in));
+      QUERN_TRY(normalizePlane(std::span<const T>(in), out.data(), moments.mean,
+                               std::sqrt(moments.variance + epsilon), scale[c], bias[c],
+                               call.budget));
+      for (int64_t i = 0; i < plane; ++i)
+        result.mutableData<T>()[first + i * layout.block] = out[i];
+    }
+  return Status::ok();
+}
+
 static Expected<std::vector<Tensor>> evalInstanceNorm(const OpCall &call) {
   const Tensor &input = call.inputs[0];
-  QUERN_ASSIGN(ChannelDims dims, channelDims(input));
-  QUERN_ASSIGN(auto scale, channelValues(call.inputs[1], dims.channels, "scale", call.budget));
-  QUERN_ASSIGN(auto bias, channelValues(call.inputs[2], dims.channels, "bias", call.budget));
-  double epsilon = call.attributes.getFloat("epsilon", 1e-5);
+  int64_t block = call.attributes.getInt("input_block", 0), channels = call.inputs[1].numElements();
+  QUERN_ASSIGN(ImageLayout layout, imageLayout(input, block));
+  if (block == 0)
+    channels = layout.blocks;
+  else if (ceilDiv(channels, block) != layout.blocks)
+    return invalidInput(fmt::format("{} channels do not fit {}", channels, input.describe()));
+  QUERN_ASSIGN(auto scale, channelValues(call.inputs[1], channels, "scale", call.budget));
+  QUERN_ASSIGN(auto bias, channelValues(call.inputs[2], channels, "bias", call.budget));
   QUERN_ASSIGN(Tensor result, call.allocateResult(0, input.dtype(), input.dims()));
   if (result.numElements() == 0)
     return std::vector<Tensor>{result};
   QUERN_TRY(visitFloat(input.dtype(), [&]<typename T>() {
-    for (int64_t p = 0; p < dims.batch * dims.channels; ++p) {
-      std::span<const T> plane = input.elementsAs<T>().subspan(p * dims.plane, dims.plane);
-      QUERN_TRY(call.budget.spend(dims.plane * 4 + 8));
-      Moments moments = momentsOf(plane);
-      int64_t c = p % dims.channels;
-      QUERN_TRY(normalizePlane(plane, result.mutableData<T>() + p * dims.plane, moments.mean,
-                               std::sqrt(moments.variance + epsilon), scale[c], bias[c],
-                               call.budget));
-    }
-    return Status::ok();
+    return normalizeChannels<T>(call, layout, scale, bias, result);
   }));
   return std::vector<Tensor>{result};
 }

@@ -16,6 +16,14 @@ func.func @parameter_rank(%x: tensor<1x3x4x4xf32>, %a: tensor<3xf32>, %b: tensor
 
 // -----
 
+func.func @instance_blocks(%x: tensor<1x2x4x4x16xf32, #nn.blocked<16>>, %a: tensor<40xf32>) {
+  // expected-error @below {{input channel blocks}}
+  %0 = nn.instance_norm %x, %a, %a {epsilon = 1.0e-05 : f64} : (tensor<1x2x4x4x16xf32, #nn.blocked<16>>, tensor<40xf32>, tensor<40xf32>) -> tensor<1x2x4x4x16xf32, #nn.blocked<16>>
+  return
+}
+
+// -----
+
 func.func @instance_rank(%x: tensor<1x3xf32>, %a: tensor<3xf32>) {
   // expected-error @+1 {{input needs rank 3 or more, found 2}}
   %0 = nn.instance_norm %x, %a, %a {epsilon = 1.0e-05 : f64} : (tensor<1x3xf32>, tensor<3xf32>, tensor<3xf32>) -> tensor<*xf32>

@@ -193,6 +193,21 @@ TEST(ConvTransposeTest, SumsOfWindowsEndWithNothing) {
   EXPECT_EQ(countSums(run), 4u);
 }
 
+// Without layouts all images are plain: there narrow factors have the reference kernel.
+TEST(ConvTransposeTest, NarrowFactorsOnPlainImages) {
+  Graph graph;
+  GraphValue x = graph.input("1x32x5x6xbf16"), w = graph.weight("32x16x2x2xbf16");
+  graph.output(graph.op("nn.conv_transpose", {x, w, graph.none()},
+                        "strides = array<i64: 2, 2>, dilations = array<i64: 1, 1>, pads = "
+                        "array<i64: 0, 0, 0, 0>, output_padding = array<i64: 0, 0>, output_shape = "
+                        "array<i64>, group = 1",
+                        "*xf32"));
+  GraphCheck check;
+  check.options.optLevel = 0;
+  check.allowReference = true;
+  expectExact(graph, check);
+}
+
 // A model of a few bytes may have millions of images; those that fit are in one step.
 TEST(ConvTransposeTest, StepsDoNotGrowWithTheBatch) {
   Graph graph;

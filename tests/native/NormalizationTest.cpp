@@ -29,6 +29,17 @@ TEST_P(NormalizationTest, instanceNorm) {
   }
 }
 
+// In blocks, of which the last may not be full; of chunks that are put together.
+TEST_P(NormalizationTest, blockedInstanceNorm) {
+  for (int block : {4, 8, 16, 32})
+    for (std::string pixels : {"1x7", "9x40", "33x47"}) {
+      std::string image = fmt::format("tensor<2x2x{0}x{1}xf32, #nn.blocked<{1}>>", pixels, block);
+      std::string channels = fmt::format("tensor<{}xf32>", 2 * block);
+      expectOpMatches("nn.instance_norm %a, %b, %c {epsilon = 1.0e-5}", {image, channels, channels},
+                      image, {.tolerance = 2e-5});
+    }
+}
+
 /// nn.layer_norm of `data`; scale and bias are inputs of `row` or left out.
 static std::string layerNorm(const std::string &data, const std::string &row, bool hasScale,
                              bool hasBias, bool center) {

@@ -42,6 +42,65 @@ TEST(ResizeTest, LinearAndCubic) {
   expectExact(graph);
 }
 
+// Behind the axis lie as many elements as vectors have, or a few vectors: channels of a pixel.
+TEST(ResizeTest, PixelsOfChannels) {
+  Graph graph;
+  for (std::string channels : {"8", "16", "32", "64", "24"})
+    for (std::string type : {"f32", "bf16"}) {
+      std::string image = "2x3x9x7x" + channels + "x" + type;
+      addResize(graph, image, "nearest(asymmetric, floor)", "[1.0, 1.0, 2.0, 2.0, 1.0]");
+      if (type == "bf16")
+        continue;
+      addResize(graph, image, "linear(half_pixel, floor)", "[1.0, 1.0, 2.0, 2.0, 1.0]");
+      addResize(graph, image, "cubic(asymmetric, floor)", "[1.0, 1.0, 1.0, 2.0, 1.0]");
+    }
+  expectExact(graph);
+}
+
+// Between convolutions in channel blocks, of which the last may not be full, nothing is unpacked.
+TEST(ResizeTest, BetweenBlocks) {
+  Graph graph;
+  for (std::string outputs : {"32", "24"}) {
+    std::string window = "dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, group = 1, "
+                         "strides = array<i64: 1, 1>";
+    GraphValue none = graph.none();
+    GraphValue x = graph.op(
+        "nn.conv", {graph.input("1x32x6x7xf32"), graph.weight(outputs + "x32x1x1xf32"), none},
+        window);
+    GraphValue pads = graph.constant("dense<[0, 0, 1, 2, 0, 0, 2, 1]>", "8xi64");
+    GraphValue padded = graph.op("nn.pad reflect", {x, pads, none});
+    GraphValue scales = graph.constant("dense<[1.0, 1.0, 2.0, 2.0]>", "4xf32");
+    GraphValue sizes = graph.constant("dense<[1, " + outputs + ", 36, 40]>", "4xi64");
+    std::string attributes = "cubic_coeff_a = -0.75 : f64, exclude_outside = false, "
+                             "extrapolation_value = 0.0 : f64";
+    GraphValue twice =
+        graph.op("nn.resize nearest(asymmetric, floor)", {padded, none, scales, none}, attributes);
+    GraphValue again =
+        graph.op("nn.resize linear(half_pixel, floor)", {twice, none, none, sizes}, attributes);
+    graph.output(
+        graph.op("nn.conv", {again, graph.weight("32x" + outputs + "x1x1xf32"), none}, window));
+  }
+  for (const ProfileRow &step : expectExact(graph).steps)
+    EXPECT_FALSE(step.kernel == "resample_float32_line") << step.nodes;
+}
+
+// At its edges linear interpolation reads one element, which is no number times nothing then.
+TEST(ResizeTest, InfinitiesStayWhereTheyAre) {
+  Graph graph;
+  addResize(graph, "1x2x2x8xf32", "linear(half_pixel, floor)", "[1.0, 1.0, 2.0, 1.0]");
+  addResize(graph, "1x16x2x16xf32", "linear(half_pixel, floor)", "[1.0, 1.0, 2.0, 1.0]");
+  std::vector<Tensor> inputs = integerInputs(graph);
+  for (Tensor &input : inputs)
+    for (int64_t i = 0; i < input.numElements(); i += 5)
+      input.mutableData<float>()[i] = std::numeric_limits<float>::infinity();
+  std::vector<Tensor> wanted = runInterpreted(graph, inputs).take();
+  auto executable = compileForTest(graph);
+  ASSERT_TRUE(executable) << executable.status().message();
+  auto run = runCompiled(*executable, inputs);
+  ASSERT_TRUE(run) << run.status().message();
+  expectSameTensors(run->results, wanted, graph.labels());
+}
+
 TEST(ResizeTest, ExtrapolationRunsOnTheReference) {
   Graph graph;
   GraphValue none = graph.none(), x = graph.input("1x1x2x2xf32");

@@ -288,6 +288,54 @@ func.func @lines(%x: tensor<1x32x9xf32>, %b: tensor<32x1xf32>) -> tensor<1x32x7x
 
 // -----
 
+// Norms of channels, pads and resizing along lines and columns keep blocks, padding beside channels
+// or not.
+// CHECK-LABEL: func @aroundPixels
+// CHECK: %[[C:.*]] = nn.conv
+// CHECK: %[[N:.*]] = nn.instance_norm %[[C]], %{{.*}} : (tensor<1x2x8x8x16xf32, #nn.blocked<16>>, tensor<24xf32>, tensor<24xf32>) -> tensor<1x2x8x8x16xf32, #nn.blocked<16>>
+// CHECK: %[[V:.*]] = nn.reshape %[[N]], {{.*}} -> tensor<1x2x8x8x16xf32>
+// CHECK: %[[P:.*]] = nn.pad reflect %[[V]], {{.*}} -> tensor<1x2x10x11x16xf32>
+// CHECK: %[[R:.*]] = nn.resize nearest{{.*}} -> tensor<1x2x20x22x16xf32>
+// CHECK: %[[L:.*]] = nn.resize linear{{.*}} -> tensor<1x2x40x22x16xf32>
+// CHECK: %[[B:.*]] = nn.reshape %[[L]], {{.*}} -> tensor<1x2x40x22x16xf32, #nn.blocked<16>>
+// CHECK: nn.unpack %[[B]] {channels = 24 : i64}
+func.func @aroundPixels(%x: tensor<1x32x8x8xf32>) -> tensor<1x24x40x22xf32> {
+  %none = nn.none
+  %w = nn.weight "w", 0 : tensor<24x32x1x1xf32>
+  %scale = nn.weight "s", 0 : tensor<24xf32>
+  %pads = nn.constant dense<[0, 0, 1, 2, 0, 0, 1, 1]> : tensor<8xi64>
+  %scales = nn.constant dense<[1.0, 1.0, 2.0, 2.0]> : tensor<4xf32>
+  %sizes = nn.constant dense<[1, 24, 40, 22]> : tensor<4xi64>
+  %0 = nn.conv %x, %w, %none {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, group = 1 : i64} : (tensor<1x32x8x8xf32>, tensor<24x32x1x1xf32>, none) -> tensor<1x24x8x8xf32>
+  %1 = nn.instance_norm %0, %scale, %scale {epsilon = 1.0e-05 : f64} : (tensor<1x24x8x8xf32>, tensor<24xf32>, tensor<24xf32>) -> tensor<1x24x8x8xf32>
+  %2 = nn.pad reflect %1, %pads, %none : (tensor<1x24x8x8xf32>, tensor<8xi64>, none) -> tensor<1x24x10x11xf32>
+  %3 = nn.resize nearest(asymmetric, floor) %2, %none, %scales, %none {cubic_coeff_a = -0.75 : f64, exclude_outside = false, extrapolation_value = 0.0 : f64} : (tensor<1x24x10x11xf32>, none, tensor<4xf32>, none) -> tensor<1x24x20x22xf32>
+  %4 = nn.resize linear(half_pixel, floor) %3, %none, %none, %sizes {cubic_coeff_a = -0.75 : f64, exclude_outside = false, extrapolation_value = 0.0 : f64} : (tensor<1x24x20x22xf32>, none, none, tensor<4xi64>) -> tensor<1x24x40x22xf32>
+  return %4 : tensor<1x24x40x22xf32>
+}
+
+// -----
+
+// Pads and sizes of the channels are of plain images, and so are parts that only a run tells.
+// CHECK-LABEL: func @alongChannels
+// CHECK-COUNT-1: nn.unpack
+// CHECK: nn.pad constant {{.*}} -> tensor<1x40x8x8xf32>
+// CHECK: nn.resize {{.*}} -> tensor<1x64x8x8xf32>
+// CHECK: nn.pad reflect {{.*}} -> tensor<1x32x?x?xf32>
+func.func @alongChannels(%x: tensor<1x32x8x8xf32>, %p: tensor<8xi64>) -> (tensor<1x40x8x8xf32>, tensor<1x64x8x8xf32>, tensor<1x32x?x?xf32>) {
+  %none = nn.none
+  %w = nn.weight "w", 0 : tensor<32x32x1x1xf32>
+  %pads = nn.constant dense<[0, 0, 0, 0, 0, 8, 0, 0]> : tensor<8xi64>
+  %scales = nn.constant dense<[1.0, 2.0, 1.0, 1.0]> : tensor<4xf32>
+  %0 = nn.conv %x, %w, %none {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, group = 1 : i64} : (tensor<1x32x8x8xf32>, tensor<32x32x1x1xf32>, none) -> tensor<1x32x8x8xf32>
+  %1 = nn.pad constant %0, %pads, %none : (tensor<1x32x8x8xf32>, tensor<8xi64>, none) -> tensor<1x40x8x8xf32>
+  %2 = nn.resize nearest(asymmetric, floor) %0, %none, %scales, %none {cubic_coeff_a = -0.75 : f64, exclude_outside = false, extrapolation_value = 0.0 : f64} : (tensor<1x32x8x8xf32>, none, tensor<4xf32>, none) -> tensor<1x64x8x8xf32>
+  %3 = nn.pad reflect %0, %p, %none : (tensor<1x32x8x8xf32>, tensor<8xi64>, none) -> tensor<1x32x?x?xf32>
+  return %1, %2, %3 : tensor<1x40x8x8xf32>, tensor<1x64x8x8xf32>, tensor<1x32x?x?xf32>
+}
+
+// -----
+
 // Transposed convolution, of images and of lines, and what follows it.
 // CHECK-LABEL: func @transposed
 // CHECK: %[[X:.*]] = nn.pack %arg0 : {{.*}} -> tensor<1x2x4x5x16xf32, #nn.blocked<16>>

@@ -120,6 +120,29 @@ func.func @moved(%x: tensor<2x4xf32>) -> tensor<4x4xf32> {
 
 // -----
 
+// The nearest pixels are copies of what was rounded, by scales that are not; sums of them are not.
+// CHECK-LABEL: func @resized
+// CHECK: %[[H:.*]] = nn.cast %{{.*}} {to = bf16} : (tensor<1x4x4x4xf32>)
+// CHECK: %[[N:.*]] = nn.resize nearest{{.*}} %[[H]], %{{.*}} : (tensor<1x4x4x4xbf16>, none, tensor<4xf32>, none) -> tensor<1x4x8x8xbf16>
+// CHECK: nn.conv %[[N]]
+// CHECK: %[[L:.*]] = nn.resize linear{{.*}} -> tensor<1x4x8x8xf32>
+// CHECK: %[[R:.*]] = nn.cast %[[L]] {to = bf16}
+// CHECK: nn.conv %[[R]]
+func.func @resized(%x: tensor<1x4x4x4xf32>) -> (tensor<1x4x8x8xf32>, tensor<1x4x8x8xf32>) {
+  %none = nn.none
+  %w = nn.constant dense<1.0> : tensor<4x4x1x1xf32>
+  %s = nn.constant dense<[1.0, 1.0, 2.0, 2.0]> : tensor<4xf32>
+  %0 = nn.relu %x : (tensor<1x4x4x4xf32>) -> tensor<1x4x4x4xf32>
+  %1 = nn.resize nearest(asymmetric, floor) %0, %none, %s, %none {cubic_coeff_a = -0.75 : f64, exclude_outside = false, extrapolation_value = 0.0 : f64} : (tensor<1x4x4x4xf32>, none, tensor<4xf32>, none) -> tensor<1x4x8x8xf32>
+  %2 = nn.conv %1, %w, %none {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, group = 1} : (tensor<1x4x8x8xf32>, tensor<4x4x1x1xf32>, none) -> tensor<1x4x8x8xf32>
+  %3 = nn.relu %2 : (tensor<1x4x8x8xf32>) -> tensor<1x4x8x8xf32>
+  %4 = nn.resize linear(half_pixel, floor) %0, %none, %s, %none {cubic_coeff_a = -0.75 : f64, exclude_outside = false, extrapolation_value = 0.0 : f64} : (tensor<1x4x4x4xf32>, none, tensor<4xf32>, none) -> tensor<1x4x8x8xf32>
+  %5 = nn.conv %4, %w, %none {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, group = 1} : (tensor<1x4x8x8xf32>, tensor<4x4x1x1xf32>, none) -> tensor<1x4x8x8xf32>
+  return %3, %5 : tensor<1x4x8x8xf32>, tensor<1x4x8x8xf32>
+}
+
+// -----
+
 // What is moved for a result of the graph, too, moves once, as it was.
 // CHECK-LABEL: func @moved_for_both
 // CHECK: %[[T:.*]] = nn.transpose %{{.*}} -> tensor<4x2xf32>

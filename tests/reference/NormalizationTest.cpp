@@ -45,6 +45,23 @@ TEST(BatchNorm, ServesEmptyBatches) {
                       {});
 }
 
+TEST(InstanceNorm, GivesTheSameInBlocks) {
+  // 6 channels in blocks of 4: the last ends in padding, which becomes 0.
+  Tensor x = Tensor::allocate(DType::Float32, {2, 6, 3, 5}).take();
+  for (int64_t i = 0; i < x.numElements(); ++i)
+    x.mutableData<float>()[i] = static_cast<float>(i * i % 23);
+  Tensor scale = vec({1, 2, 3, 4, 5, 6}), bias = vec({6, 5, 4, 3, 2, 1});
+  Attributes four = makeAttributes({{"output_block", int64_t{4}}}), blocked = epsilon(0.5);
+  blocked.set("input_block", int64_t{4});
+  blocked.set("output_block", int64_t{4});
+  Tensor plain = evaluate("nn.instance_norm", {x, scale, bias}, epsilon(0.5));
+  expectTensor(evaluate("nn.instance_norm", {evaluate("nn.pack", {x}, four), scale, bias}, blocked),
+               {2, 2, 3, 5, 4}, elementsOf<float>(evaluate("nn.pack", {plain}, four)));
+  EXPECT_FALSE(evaluateError("nn.instance_norm",
+                             {evaluate("nn.pack", {x}, four), vec({1, 2}), vec({1, 2})}, blocked)
+                   .isOk());
+}
+
 TEST(InstanceNorm, NormalizesEachPlane) {
   Tensor x = Tensor::of<float>({1, 2, 2}, {1, 3, 5, 5});
   // Plane 0: mean 2, variance 1; plane 1: variance 0, only epsilon keeps it finite.

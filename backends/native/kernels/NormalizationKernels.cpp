@@ -49,11 +49,19 @@ static Moments emitMoments(KernelBuilder &kb, Value row, Value length, DType dty
 // Instance normalization
 //===----------------------------------------------------------------------===//
 
+/// What x becomes: (x - mean) * factor + bias.
+namespace {
+struct Normal {
+  Value mean, factor, bias;
+};
+} // namespace
+
 static void emitInstanceNorm(KernelBuilder &kb, const InstanceNormSpec &spec) {
   OpBuilder &ops = kb.builder();
   DType dtype = spec.dtype;
   Value plane = kb.dim(&InstanceNormDims::plane);
   nn::ScalarEmitter scalar(ops, kb.loc(), dtype, 0);
+  KernelBuilder::Values operands = epilogueBuffers(kb, spec.epilogue, 4);
   kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](Value task) {
     Value offset = kb.mul(task, plane);
     Value channel = kb.rem(task, kb.dim(&InstanceNormDims::channels));
@@ -61,7 +69,6 @@ static void emitInstanceNorm(KernelBuilder &kb, const InstanceNormSpec &spec) {
       return kb.load(kb.advance(kb.buffer(buffer), channel, dtype), dtype, 0);
     };
     Value input = kb.advance(kb.buffer(0), offset, dtype);
-    Value output = kb.advance(kb.buffer(3), offset, dtype);
     Moments moments = emitMoments(kb, input, plane, dtype, /*center=*/true);
     Value variance = scalar.add(moments.variance, scalar.constant(spec.epsilon));
     Value factor = scalar.div(parameter(1), scalar.sqrt(variance)), bias = parameter(2);
@@ -69,12 +76,96 @@ static void emitInstanceNorm(KernelBuilder &kb, const InstanceNormSpec &spec) {
       Value x = kb.load(kb.advance(input, at, dtype), dtype, lanes, active);
       Value y = kb.multiplyAdd(centered(kb, x, moments.mean, dtype, lanes), kb.splat(factor, lanes),
                                kb.splat(bias, lanes));
-      kb.store(y, kb.advance(output, at, dtype), dtype, lanes, active);
+      emitEpilogue(kb, spec.epilogue, y, operands, {kb.add(offset, at), channel, {}}, lanes,
+                   kb.buffer(3), active);
     });
   });
 }
 
-void InstanceNormSpec::emit(KernelBuilder &kb) const { emitInstanceNorm(kb, *this); }
+/// Of `lanes` channels at `pixels`, each `block` elements behind the one before. Chunks that the
+/// first cache holds are gone over twice, for their mean and for the sum of squares about it, and
+/// put together (T. Chan, G. Golub, R. LeVeque, "Updating formulae and a pairwise algorithm for
+/// computing sample variances", 1979): memory is read once.
+static Moments emitColumnMoments(KernelBuilder &kb, Value pixels, Value count, int64_t block,
+                                 int64_t lanes, DType dtype) {
+  constexpr int64_t kChunk = 256;
+  OpBuilder &ops = kb.builder();
+  nn::ScalarEmitter e(ops, kb.loc(), dtype, lanes);
+  Type number = nn::registerType(ops.getContext(), dtype, 0);
+  auto toFloat = [&](Value integer) {
+    return kb.splat(ops.create<arith::SIToFPOp>(kb.loc(), number, integer), lanes);
+  };
+  Value zero = kb.floatConstant(dtype, lanes, 0);
+  KernelBuilder::Values sums =
+      kb.forLoop(kb.index(0), count, kChunk, {zero, zero}, [&](Value at, ValueRange so) {
+        Value size = kb.minSigned(kb.index(kChunk), kb.sub(count, at));
+        ColumnRange chunk{
+            kb.advance(pixels, kb.mul(at, block), dtype), size, kb.index(block), dtype, lanes, {}};
+        Value mean = e.div(reduceColumns(kb, chunk, Combine::Add,
+                                         [](Value x, Value, int64_t, Value) { return x; }),
+                           toFloat(size));
+        Value squares = reduceColumns(kb, chunk, Combine::Add, [&](Value x, Value, int64_t, Value) {
+          Value distance = e.sub(x, mean);
+          return e.mul(distance, distance);
+        });
+        // of all that came before, and of both
+        Value share = e.div(toFloat(size), toFloat(kb.add(at, size)));
+        Value distance = e.sub(mean, so[0]);
+        Value weight = e.mul(e.mul(distance, distance), e.mul(share, toFloat(at)));
+        return KernelBuilder::Values{kb.multiplyAdd(distance, share, so[0]),
+                                     e.add(so[1], e.add(squares, weight))};
+      });
+  return {sums[0], e.div(sums[1], toFloat(count))};
+}
+
+static void emitBlockedInstanceNorm(KernelBuilder &kb, const InstanceNormSpec &spec) {
+  OpBuilder &ops = kb.builder();
+  DType dtype = spec.dtype;
+  int64_t block = spec.block, lanes = std::min(block, kb.target().lanes(dtype));
+  Value plane = kb.dim(&InstanceNormDims::plane);
+  nn::ScalarEmitter e(ops, kb.loc(), dtype, lanes);
+  KernelBuilder::Values operands = epilogueBuffers(kb, spec.epilogue, 4);
+  kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](Value task) {
+    Value offset = kb.mul(kb.mul(task, plane), block);
+    Value first = kb.mul(kb.rem(task, kb.dim(&InstanceNormDims::planes)), block);
+    SmallVector<Normal> normals;
+    ResultRow columns;
+    columns.areAdjacent = true;
+    for (int64_t lane = 0; lane < block; lane += lanes) {
+      Value channel = kb.add(first, lane);
+      // Those beside the channels, if any, have no parameters.
+      Value active = kb.minSigned(
+          kb.maxSigned(kb.sub(kb.dim(&InstanceNormDims::channels), channel), kb.index(0)),
+          kb.index(lanes));
+      auto parameter = [&](int64_t buffer) {
+        return kb.load(kb.advance(kb.buffer(buffer), channel, dtype), dtype, lanes, active);
+      };
+      Value pixels = kb.advance(kb.buffer(0), kb.add(offset, lane), dtype);
+      Moments moments = emitColumnMoments(kb, pixels, plane, block, lanes, dtype);
+      Value deviation =
+          e.sqrt(e.add(moments.variance, kb.floatConstant(dtype, lanes, spec.epsilon)));
+      normals.push_back({moments.mean, e.div(parameter(1), deviation), parameter(2)});
+      columns.at.push_back({kb.add(offset, lane), {}, channel});
+      columns.active.push_back({});
+    }
+    SharedOperands shared = loadShared(kb, spec.epilogue, operands, columns, lanes);
+    kb.forLoop(kb.index(0), plane, 1, [&](Value pixel) {
+      ResultRow row = columns;
+      KernelBuilder::Values results;
+      Value distance = kb.mul(pixel, block);
+      for (auto [normal, at] : llvm::zip_equal(normals, row.at)) {
+        at.element = kb.add(at.element, distance);
+        Value x = kb.load(kb.advance(kb.buffer(0), at.element, dtype), dtype, lanes);
+        results.push_back(kb.multiplyAdd(e.sub(x, normal.mean), normal.factor, normal.bias));
+      }
+      emitEpilogueOfRow(kb, spec.epilogue, results, operands, row, lanes, kb.buffer(3), shared);
+    });
+  });
+}
+
+void InstanceNormSpec::emit(KernelBuilder &kb) const {
+  block > 0 ? emitBlockedInstanceNorm(kb, *this) : emitInstanceNorm(kb, *this);
+}
 
 //===----------------------------------------------------------------------===//
 // Layer normalization

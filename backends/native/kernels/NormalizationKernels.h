@@ -2,26 +2,31 @@
 #pragma once
 
 #include "backends/native/emit/SpecKernel.h"
+#include "backends/native/kernels/EpilogueLoads.h"
 #include "quern/DType.h"
 
 #include <string>
 
 namespace quern::native {
 
-/// What shapes the code of an instance normalization: of the plane of a channel at a time.
-/// Buffers: input, scale, bias, result.
+/// What shapes the code of an instance normalization: of the plane of a channel at a time, or of a
+/// block of channels. Buffers: input, scale, bias, result, then the epilogue's operands: rows are
+/// channels, or columns in blocks.
 struct InstanceNormSpec {
   DType dtype = DType::Float32;
   double epsilon = 0;
+  /// Channels per pixel; 0 on plain images.
+  int64_t block = 0;
+  EpilogueCode epilogue;
 
   static constexpr std::string_view kFamily = "instance_norm";
-  QUERN_FIELDS(dtype, epsilon)
-  std::string name() const { return "instance_norm"; }
+  QUERN_FIELDS(dtype, epsilon, block, epilogue)
+  std::string name() const { return "instance_norm" + epilogue.program.label(); }
   void emit(KernelBuilder &kb) const;
 };
-/// A task is a plane.
+/// A task is a plane, of which there are `planes` in an image: of channels, or of their blocks.
 struct InstanceNormDims {
-  int64_t channels, plane;
+  int64_t channels, plane, planes;
 };
 
 /// What shapes the code of a layer normalization: of a row at a time. Buffers: input, scale

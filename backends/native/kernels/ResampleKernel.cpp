@@ -1,12 +1,16 @@
 //===- ResampleKernel.cpp - one axis of a tensor, resampled ---------------===//
 //
 // The tables of elements and weights are constants of the plan. A task is a row of
-// `inner` adjacent results; where the axis is the innermost, a line along it.
+// `inner` adjacent results; where these are few, or one, a line of them along the axis.
 //
 //===----------------------------------------------------------------------===//
 #include "backends/native/kernels/ResampleKernel.h"
 
 #include "backends/native/target/TileChoice.h"
+
+#include "llvm/Support/MathExtras.h"
+
+#include <algorithm>
 
 using namespace mlir;
 using namespace quern;
@@ -15,10 +19,10 @@ using namespace quern::native;
 namespace {
 class ResampleEmitter {
 public:
-  ResampleEmitter(KernelBuilder &kb, DType dtype, bool sums, bool innermost)
-      : kb(kb), dtype(dtype), sums(sums), innermost(innermost) {}
+  ResampleEmitter(KernelBuilder &kb, const ResampleSpec &spec)
+      : kb(kb), spec(spec), dtype(spec.dtype) {}
 
-  void emit() { innermost ? emitLines() : emitRows(); }
+  void emit() { spec.pixel > 0 ? emitLines() : emitRows(); }
 
 private:
   // Dims: input, output, inner. Buffers: from, to, elements; of sums begins and weights, too.
@@ -33,8 +37,8 @@ private:
   void emitLines();
 
   KernelBuilder &kb;
+  const ResampleSpec &spec;
   DType dtype;
-  bool sums, innermost;
 };
 } // namespace
 
@@ -46,14 +50,22 @@ Value ResampleEmitter::sampleAt(Value from, Value result, Value distance, int64_
     Value place = kb.advance(from, kb.mul(entry(2, i), distance), dtype);
     return kb.load(place, dtype, lanes, active);
   };
-  if (!sums)
+  if (!spec.sums)
     return elementAt(result);
   Value zero = kb.floatConstant(dtype, lanes, 0.0);
-  return kb.forLoop(entry(3, result), entry(3, kb.add(result, 1)), 1, zero,
-                    [&](Value i, ValueRange sum) -> KernelBuilder::Values {
-                      Value weight = kb.load(kb.advance(kb.buffer(4), i, dtype), dtype, 0);
-                      return {kb.multiplyAdd(kb.splat(weight, lanes), elementAt(i), sum[0])};
-                    })[0];
+  auto addTap = [&](Value i, Value sum) {
+    Value weight = kb.load(kb.advance(kb.buffer(4), i, dtype), dtype, 0);
+    return kb.multiplyAdd(kb.splat(weight, lanes), elementAt(i), sum);
+  };
+  if (spec.taps > 0) {
+    Value sum = zero, first = kb.mul(result, spec.taps);
+    for (int64_t tap = 0; tap < spec.taps; ++tap)
+      sum = addTap(kb.add(first, tap), sum);
+    return sum;
+  }
+  return kb.forLoop(
+      entry(3, result), entry(3, kb.add(result, 1)), 1, zero,
+      [&](Value i, ValueRange sum) -> KernelBuilder::Values { return {addTap(i, sum[0])}; })[0];
 }
 
 /// A task is one result of the axis for one outer index: `inner` neighbours.
@@ -71,25 +83,73 @@ void ResampleEmitter::emitRows() {
   });
 }
 
-/// A task is one outer index: all results of the axis, which is the innermost.
+/// A task is one outer index: all results of the axis, of ResampleSpec::pixel elements each.
 void ResampleEmitter::emitLines() {
+  int64_t pixel = spec.pixel, width = std::min(kb.target().lanes(dtype), pixel);
   kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](Value task) {
-    Value from = kb.advance(kb.buffer(0), kb.mul(task, input()), dtype);
-    Value to = kb.advance(kb.buffer(1), kb.mul(task, output()), dtype);
+    Value from = kb.advance(kb.buffer(0), kb.mul(kb.mul(task, input()), pixel), dtype);
+    Value to = kb.advance(kb.buffer(1), kb.mul(kb.mul(task, output()), pixel), dtype);
     kb.forLoop(kb.index(0), output(), 1, [&](Value x) {
-      Value sample = sampleAt(from, x, kb.index(1), /*lanes=*/0, Value());
-      kb.store(sample, kb.advance(to, x, dtype), dtype, 0);
+      Value result = kb.advance(to, kb.mul(x, pixel), dtype);
+      for (int64_t at = 0; at < pixel; at += width) {
+        int64_t lanes = width > 1 ? width : 0;
+        Value sample = sampleAt(kb.advance(from, at, dtype), x, kb.index(pixel), lanes, Value());
+        kb.store(sample, kb.advance(result, at, dtype), dtype, lanes);
+      }
     });
   });
 }
 
 std::string ResampleSpec::name() const {
   return "resample_" + std::string(dtypeName(dtype)) + (sums ? "" : "_copy") +
-         (innermost ? "_line" : "");
+         (pixel == 1  ? "_line"
+          : pixel > 1 ? "_line" + std::to_string(pixel)
+                      : "");
 }
 
-void ResampleSpec::emit(KernelBuilder &kb) const {
-  ResampleEmitter(kb, dtype, sums, innermost).emit();
+void ResampleSpec::emit(KernelBuilder &kb) const { ResampleEmitter(kb, *this).emit(); }
+
+/// The same sums of two elements each, where none has more; else of as many as before. A single
+/// one counts half twice, for nothing times an infinity is no number.
+static Resampling inPairs(Resampling r) {
+  for (size_t i = 0; i + 1 < r.begins.size(); ++i)
+    if (int64_t count = r.begins[i + 1] - r.begins[i]; count < 1 || count > 2)
+      return r;
+  Resampling paired = r;
+  paired.elements.clear();
+  paired.weights.clear();
+  for (size_t i = 0; i + 1 < r.begins.size(); ++i) {
+    int64_t first = r.begins[i], last = r.begins[i + 1] - 1;
+    double share = first == last ? 0.5 : 1;
+    for (int64_t tap : {first, last}) {
+      paired.elements.push_back(r.elements[tap]);
+      paired.weights.push_back(share * r.weights[tap]);
+    }
+    paired.begins[i + 1] = static_cast<int64_t>(paired.elements.size());
+  }
+  return paired;
+}
+
+/// How many elements each result is a sum of, if all are of as many, and few; else 0.
+static int64_t commonTaps(const Resampling &r) {
+  constexpr int64_t kMostTaps = 4;
+  if (r.begins.size() < 2 || r.begins[1] > kMostTaps)
+    return 0;
+  for (size_t i = 0; i + 1 < r.begins.size(); ++i)
+    if (r.begins[i + 1] - r.begins[i] != r.begins[1])
+      return 0;
+  return r.begins[1];
+}
+
+/// ResampleSpec::pixel: whole vectors, and lines enough for all threads.
+static int64_t pixelOf(const Resampling &r) {
+  constexpr int64_t kMostElements = 64, kVector = 8, kFewestLines = 16;
+  if (r.isLast)
+    return 1;
+  return r.inner <= kMostElements && llvm::isPowerOf2_64(r.inner) && r.inner >= kVector &&
+                 r.outer >= kFewestLines
+             ? r.inner
+             : 0;
 }
 
 /// Weights in the type that they are multiplied in.
@@ -100,17 +160,19 @@ static Tensor weightTable(const std::vector<double> &weights, DType dtype) {
   return Tensor::of<float>({count}, std::vector<float>(weights.begin(), weights.end()));
 }
 
-LoweredStep native::resample(StepBuffer from, StepBuffer to, const Resampling &r, DType dtype) {
-  bool sums = !r.weights.empty(), innermost = r.isLast;
+LoweredStep native::resample(StepBuffer from, StepBuffer to, const Resampling &asked, DType dtype) {
+  bool sums = !asked.weights.empty();
+  Resampling r = sums ? inPairs(asked) : asked;
+  ResampleSpec spec{dtype, sums, pixelOf(r), sums ? commonTaps(r) : 0};
   LoweredStep step;
-  step.kernel = kernelOf(ResampleSpec{dtype, sums, innermost});
+  step.kernel = kernelOf(spec);
   step.buffers = {std::move(from), std::move(to), StepBuffer::weights(Tensor::ofInts(r.elements))};
   if (sums) {
     step.buffers.push_back(StepBuffer::weights(Tensor::ofInts(r.begins)));
     step.buffers.push_back(StepBuffer::weights(weightTable(r.weights, dtype)));
   }
   step.dims = {r.input, r.output, r.inner};
-  step.tasks = innermost ? r.outer : r.outer * r.output;
+  step.tasks = spec.pixel > 0 ? r.outer : r.outer * r.output;
   double taps = double(r.elements.size()) + double(r.output);
   double bytes = double(r.outer) * taps * double(r.inner) * double(dtypeBytes(dtype));
   step.grain = chooseMoveGrain(static_cast<int64_t>(bytes) / std::max<int64_t>(step.tasks, 1));

@@ -12,11 +12,14 @@ struct ResampleSpec {
   DType dtype = DType::Float32;
   /// Weighted sums; else copies.
   bool sums = true;
-  /// Along the last axis.
-  bool innermost = false;
+  /// Elements behind the axis, where they are few: a task is a line of results of the axis. 1:
+  /// along the last axis. 0: any number, and a task is one result with all that is behind it.
+  int64_t pixel = 0;
+  /// That each result is a sum of, where all have as many, and few; else 0.
+  int64_t taps = 0;
 
   static constexpr std::string_view kFamily = "resample";
-  QUERN_FIELDS(dtype, sums, innermost)
+  QUERN_FIELDS(dtype, sums, pixel, taps)
   std::string name() const;
   void emit(KernelBuilder &kb) const;
 };

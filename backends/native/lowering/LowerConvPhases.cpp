@@ -147,8 +147,8 @@ LoweringResult native::lowerConvPhases(Operation *op, const LoweringContext &con
   resolveCommon(conv, common); // has passed
   auto [rows, columns] = *resolvePhases(conv, context);
   auto rank = static_cast<int64_t>(context.sizesOf(common.output).size());
-  auto epilogue = buildEpilogue(nn::groupOf(op), context,
-                                ResultAxes::ofChannels(rank, common.isBlocked()));
+  auto epilogue =
+      buildEpilogue(nn::groupOf(op), context, ResultAxes::ofChannels(rank, common.isBlocked()));
   if (!epilogue)
     return epilogue.reason();
   common.epilogue = epilogue.take();

@@ -170,6 +170,10 @@ static LoweredStep multiply(const TransposedProblem &p, int64_t first, int64_t i
 static std::optional<Reason> refuseSummed(Operation *op, const LoweringContext &) {
   if (nn::layoutOf(op->getResult(0)).isBlocked())
     return Reason{ReasonCode::Layout, "the result is in channel blocks"};
+  for (Value factor : op->getOperands().take_front(2))
+    if (nn::elementTypeOf(factor) != nn::elementTypeOf(op->getResult(0)))
+      return Reason{ReasonCode::ElementType,
+                    "factors that are narrower than sums, on plain images"};
   return std::nullopt;
 }
 

@@ -9,6 +9,7 @@
 #include "backends/native/lowering/LoweringTable.h"
 #include "backends/native/target/TileChoice.h"
 #include "backends/plan/ShapeEnvironment.h"
+#include "ir/FusionGroup.h"
 #include "ir/NNDialect.h"
 #include "runtime/values/CeilDiv.h"
 #include "runtime/values/Strides.h"
@@ -102,17 +103,36 @@ static LoweringResult lower(nn::InstanceNormOp op, const LoweringContext &contex
   DType dtype = dtypeOfValue(op.getInput());
   if (dtypeOfValue(op.getScale()) != dtype || dtypeOfValue(op.getBias()) != dtype)
     return Reason{ReasonCode::ElementType, "instance normalization of mixed types"};
-  ChannelShape shape = channelShapeOf(context.sizesOf(op.getInput()));
+  Operation *group = nn::groupOf(op);
+  auto outer = [&](Value value) { return nn::outerValue(group, value); };
+  InstanceNormSpec spec{
+      dtype, op.getEpsilon().convertToDouble(), nn::layoutOf(op.getInput()).block, {}};
+  int64_t lanes = context.target.lanes(dtype);
+  if (spec.block > lanes && spec.block % lanes != 0)
+    return Reason{ReasonCode::Layout, "the channel block is no multiple of the vector length"};
+  ArrayRef<int64_t> sizes = context.sizesOf(outer(op.getInput()));
+  auto rank = static_cast<int64_t>(sizes.size());
+  auto epilogue = buildEpilogue(
+      group, context, spec.block > 0 ? ResultAxes::ofChannels(rank, true) : ResultAxes{{1}, {}});
+  if (!epilogue)
+    return epilogue.reason();
+  Epilogue taken = epilogue.take();
+  spec.epilogue = EpilogueCode(taken);
+  ChannelShape shape = channelShapeOf(sizes);
   LoweredSteps lowered;
   if (shape.elements() == 0)
     return lowered;
+  int64_t block = std::max<int64_t>(spec.block, 1);
   LoweredStep step;
-  step.dims = flattenDims(InstanceNormDims{shape.channels, shape.plane});
-  step.buffers = {StepBuffer::of(op.getInput()), StepBuffer::of(op.getScale()),
-                  StepBuffer::of(op.getBias()), StepBuffer::of(op.getResult())};
+  step.dims = flattenDims(InstanceNormDims{context.sizesOf(outer(op.getScale()))[0],
+                                           shape.plane / block, shape.channels});
+  step.buffers = {StepBuffer::of(outer(op.getInput())), StepBuffer::of(outer(op.getScale())),
+                  StepBuffer::of(outer(op.getBias())), StepBuffer::of(group->getResult(0))};
+  for (const Epilogue::Operand &operand : taken.operands)
+    step.buffers.push_back(StepBuffer::of(operand.value));
   step.tasks = shape.batch * shape.channels;
   step.grain = chooseMoveGrain(4 * shape.plane * dtypeBytes(dtype));
-  step.kernel = kernelOf(InstanceNormSpec{dtype, op.getEpsilon().convertToDouble()});
+  step.kernel = kernelOf(spec);
   lowered.push_back(std::move(step));
   return lowered;
 }
