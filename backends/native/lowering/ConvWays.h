@@ -146,7 +146,6 @@ std::optional<WindowAxis> transposedWindow(nn::ConvTransposeOp op, int64_t axis,
                                            const LoweringContext &context);
 // LowerConvPhases.cpp: a transposed convolution as one convolution for each place that a result can
 // have between neighbours of the input.
-std::optional<Reason> refuseConvPhases(mlir::Operation *op, const LoweringContext &context);
-LoweringResult lowerConvPhases(mlir::Operation *op, const LoweringContext &context);
+LoweringResult lowerConvPhases(nn::ConvTransposeOp op, const LoweringContext &context);
 
 } // namespace quern::native

@@ -131,21 +131,14 @@ static int64_t countResults(ArrayRef<AxisPhase> phases) {
   return results;
 }
 
-std::optional<Reason> native::refuseConvPhases(Operation *op, const LoweringContext &context) {
-  auto conv = cast<nn::ConvTransposeOp>(op);
-  ConvProblem p{.context = context};
-  if (std::optional<Reason> reason = resolveCommon(conv, p))
-    return reason;
-  if (!resolvePhases(conv, context))
-    return Reason{ReasonCode::Shape, "the window does not fit the result"};
-  return std::nullopt;
-}
-
-LoweringResult native::lowerConvPhases(Operation *op, const LoweringContext &context) {
-  auto conv = cast<nn::ConvTransposeOp>(op);
+LoweringResult native::lowerConvPhases(nn::ConvTransposeOp op, const LoweringContext &context) {
   ConvProblem common{.context = context};
-  resolveCommon(conv, common); // has passed
-  auto [rows, columns] = *resolvePhases(conv, context);
+  if (std::optional<Reason> reason = resolveCommon(op, common))
+    return *reason;
+  auto phases = resolvePhases(op, context);
+  if (!phases)
+    return Reason{ReasonCode::Shape, "the window does not fit the result"};
+  auto &[rows, columns] = *phases;
   auto rank = static_cast<int64_t>(context.sizesOf(common.output).size());
   auto epilogue =
       buildEpilogue(nn::groupOf(op), context, ResultAxes::ofChannels(rank, common.isBlocked()));

@@ -10,7 +10,6 @@
 #include "backends/native/kernels/WindowSumKernel.h"
 #include "backends/native/lowering/ConvWays.h"
 #include "backends/native/lowering/LoweringTable.h"
-#include "backends/native/lowering/Way.h"
 #include "backends/native/target/TileChoice.h"
 #include "backends/plan/ShapeEnvironment.h"
 #include "ir/FusionGroup.h"
@@ -72,6 +71,10 @@ static std::optional<Reason> resolveProblem(TransposedProblem &p) {
   if (!isWideFloat(p.dtype))
     return Reason{ReasonCode::ElementType,
                   "transposed convolution is native for float32 and float64 only"};
+  for (Value factor : {p.input, p.weights})
+    if (dtypeOfValue(factor) != p.dtype)
+      return Reason{ReasonCode::ElementType,
+                    "factors on plain images are narrower than their sums"};
   if (spatial > 3)
     return Reason{ReasonCode::Shape, "more than three spatial dimensions"};
   if (p.context.elementsOf(p.op.getInput()) == 0 || p.context.elementsOf(p.op.getResult()) == 0 ||
@@ -167,19 +170,11 @@ static LoweredStep multiply(const TransposedProblem &p, int64_t first, int64_t i
   return step;
 }
 
-static std::optional<Reason> refuseSummed(Operation *op, const LoweringContext &) {
-  if (nn::layoutOf(op->getResult(0)).isBlocked())
-    return Reason{ReasonCode::Layout, "the result is in channel blocks"};
-  for (Value factor : op->getOperands().take_front(2))
-    if (nn::elementTypeOf(factor) != nn::elementTypeOf(op->getResult(0)))
-      return Reason{ReasonCode::ElementType,
-                    "factors that are narrower than sums, on plain images"};
-  return std::nullopt;
-}
-
-static LoweringResult lowerSummed(Operation *op, const LoweringContext &context) {
+static LoweringResult lower(nn::ConvTransposeOp op, const LoweringContext &context) {
+  if (nn::layoutOf(op.getResult()).isBlocked())
+    return lowerConvPhases(op, context);
   TransposedProblem p{.context = context};
-  p.op = cast<nn::ConvTransposeOp>(op);
+  p.op = op;
   if (std::optional<Reason> reason = resolveProblem(p))
     return *reason;
   LoweredSteps result;
@@ -255,11 +250,8 @@ static LoweringResult lower(nn::Col2ImOp op, const LoweringContext &context) {
 //===----------------------------------------------------------------------===//
 
 std::span<const LoweringRow> native::windowSumLowerings() {
-  // No problem has both ways: the layout has been chosen.
-  static constexpr Way transposed[] = {{"phases", refuseConvPhases, nullptr, lowerConvPhases},
-                                       {"summed", refuseSummed, nullptr, lowerSummed}};
   static const LoweringRow rows[] = {
-      lowered<nn::ConvTransposeOp>(transposed),
+      lowered<nn::ConvTransposeOp, lower>(),
       lowered<nn::Col2ImOp, lower>(),
   };
   return rows;
