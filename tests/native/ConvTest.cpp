@@ -225,6 +225,28 @@ TEST(ConvTest, Float64) {
   expectExactConvs(cases);
 }
 
+// The one line of a sound is computed as several, also where its length has no divisors, and where
+// its ends are parts of their own.
+TEST(ConvTest, LongLines) {
+  std::vector<ConvCase> cases = {
+      {{1, 16, 672}, 16, {3}, {}, {}, {1, 1}},
+      {{2, 32, 673}, 32, {3}, {}, {}, {1, 1}},
+      {{1, 32, 701}, 16, {7}, {}, {3}, {9, 9}},
+      {{1, 16, 1203}, 32, {5}, {2}, {}, {2, 2}},
+      {{1, 16, 900}, 16, {3}, {}, {150}, {150, 150}},
+      {{1, 16, 1, 448}, 16, {1, 3}, {}, {}, {0, 1, 0, 1}},
+  };
+  GraphCheck check;
+  check.options.winograd = WinogradUse::Off;
+  expectExactConvs(cases, check);
+  // Tasks for all threads.
+  Graph graph;
+  graph.output(addConv(graph, {{1, 16, 6720}, 16, {3}, {}, {}, {1, 1}}));
+  for (const ProfileRow &step : expectExact(graph, check).steps)
+    if (step.kernel.starts_with("dot_"))
+      EXPECT_GE(step.tasks, 2) << step.kernel;
+}
+
 TEST(ConvTest, OptimizationLevels) {
   for (int level : {0, 1, 2}) {
     GraphCheck check;

@@ -47,6 +47,8 @@ TEST_F(TilesTest, Convolutions) {
       {{{2, 136, 5, 9}, {160, 34, 1, 1}, 1, 0, 4}, false},
       {{{1, 64, 5, 7}, {80, 32, 3, 3}, 1, 1, 2}, false},
       {{{3, 66, 9, 11}, {70, 33, 3, 3}, 2, 1, 2}, false},
+      {{{1, 64, 1, 450}, {64, 64, 1, 3}}},
+      {{{1, 64, 1, 679}, {32, 64, 1, 5}, 2}},
   };
   for (const NarrowTypes &types : kNarrowTypes) {
     SCOPED_TRACE(types.a + std::string(types.b));

@@ -30,7 +30,7 @@ bool ConvReading::hasTapLevels(const ConvProblem &p) const {
 int64_t ConvReading::lineRows(const ConvProblem &p) const {
   if (isFlat)
     return p.outputPixels();
-  return parts.size() > 1 ? kAnyLineRows : p.window.output[kColumnAxis];
+  return parts.size() > 1 ? kAnyLineRows : p.window.output[kColumnAxis] / parts.front().folds;
 }
 
 TileShape ConvReading::tileShape(const ConvProblem &p) const {
@@ -113,7 +113,34 @@ bool native::hasOpenPadding(const ConvProblem &p) {
   return isFloat(p.inputType) && p.channelsPerGroup() % p.pixel() != 0 && !hasZeroPadding(p.input);
 }
 
-ConvReading native::planReading(const ConvProblem &p, bool onTiles) {
+/// Folds of the one line that an image has, none of less than some tiles. The number of threads is
+/// not asked, for kernels must not depend on it.
+static void foldLine(ConvReading &reading) {
+  auto mostFolds = [](const TapSegment &part) {
+    constexpr int64_t kFewestResults = 112, kMostFolds = 64;
+    return std::clamp<int64_t>(part.results / kFewestResults, 1, kMostFolds);
+  };
+  if (reading.parts.size() == 1) {
+    // Its kernel reads the whole filter, and so is the only one.
+    TapSegment &all = reading.parts.front();
+    all.folds = mostFolds(all);
+    while (all.results % all.folds != 0)
+      --all.folds;
+    return;
+  }
+  llvm::SmallVector<TapSegment> parts;
+  for (TapSegment part : reading.parts) {
+    part.folds = mostFolds(part);
+    int64_t rest = part.results % part.folds;
+    part.results -= rest;
+    parts.push_back(part);
+    if (rest > 0)
+      parts.push_back({part.first + part.results, rest, part.taps});
+  }
+  reading.parts = std::move(parts);
+}
+
+static ConvReading planLines(const ConvProblem &p, bool onTiles) {
   bool canSkip = p.window.outside == 0;
   auto tapsOf = [&](int a) {
     TapRange reached = canSkip ? reachedTaps(axisOf(p, a)) : TapRange{};
@@ -154,6 +181,13 @@ ConvReading native::planReading(const ConvProblem &p, bool onTiles) {
     reading.parts = std::move(parts);
     reading.left = reading.right = 0;
   }
+  return reading;
+}
+
+ConvReading native::planReading(const ConvProblem &p, bool onTiles) {
+  ConvReading reading = planLines(p, onTiles);
+  if (p.window.output[kRowAxis] == 1 && !reading.isFlat)
+    foldLine(reading);
   return reading;
 }
 

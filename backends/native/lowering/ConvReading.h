@@ -43,6 +43,10 @@ struct ConvReading {
   bool hasTapLevels(const ConvProblem &p) const;
   /// That have tiles of one kernel.
   int64_t lineRows(const ConvProblem &p) const;
+  /// Lines of so many results.
+  int64_t lines(const ConvProblem &p) const {
+    return p.window.output[kRowAxis] * parts.front().folds;
+  }
   /// The tiles of vectors that compute them.
   TileShape tileShape(const ConvProblem &p) const;
 };

@@ -32,6 +32,9 @@ int64_t countMeetings(const ConvAxis &axis);
 struct TapSegment {
   int64_t first = 0, results = 0;
   TapRange taps;
+  /// So many lines of equal length, side by side, that they are computed as where an image has just
+  /// one, as sound has: enough for all threads.
+  int64_t folds = 1;
 };
 /// All results, in their order.
 llvm::SmallVector<TapSegment> segmentsOf(const ConvAxis &axis);

@@ -71,6 +71,11 @@ static DotDims blockedDims(const ConvProblem &p, const PaddedInput &padded,
   dims.columnTiles = blocks / blocksOfTile;
   dims.lineStrideA = p.window.stride[kRowAxis] * padded.lineStride;
   dims.lineStrideC = p.places.line * block;
+  if (part.folds > 1) {
+    int64_t results = part.results / part.folds;
+    dims.lineStrideA = results * p.window.stride[kColumnAxis] * p.pixel();
+    dims.lineStrideC = results * p.places.column * block;
+  }
   dims.batchStrideA = padded.planes * padded.planeStride;
   dims.batchStrideC = blocks * p.places.all * block;
   dims.tilesPerGroup = dims.columnTiles / p.groups;
@@ -211,8 +216,8 @@ static void addVectorSteps(const ConvProblem &p, const PaddedInput &padded,
     ofPart.firstResult += part.first * p.places.column * p.outputBlock;
     if (reading.parts.size() > 1)
       ofPart.share = double(part.results) * double(part.taps.count) / taps;
-    dims.lines = p.window.output[kRowAxis];
-    dims.coverRows(spec, reading.isFlat ? p.outputPixels() : part.results);
+    dims.lines = p.window.output[kRowAxis] * part.folds;
+    dims.coverRows(spec, reading.isFlat ? p.outputPixels() : part.results / part.folds);
     dims.shareAhead(spec);
     LineWork work = lineWork(p, padded);
     work.flops *= ofPart.share;
@@ -295,8 +300,7 @@ static void addTileSteps(const ConvProblem &p, const PaddedInput &padded,
   }
   tiled.dot.heights = {};
   all.stepElements = step;
-  all.coverRows(tiled, p.window.output[kRowAxis], reading.lineRows(p),
-                step * dtypeBytes(p.inputType));
+  all.coverRows(tiled, reading.lines(p), reading.lineRows(p), step * dtypeBytes(p.inputType));
   all.splitLines(lineWork(p, padded));
   all.splitK(tiled);
   all.shareAhead(tiled);
