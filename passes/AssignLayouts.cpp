@@ -217,6 +217,54 @@ struct SinkThroughElementwise : OpInterfaceRewritePattern<GraphOpInterface> {
   }
 };
 
+/// What `value`, of known sizes, is a reshape of that changes but the pixels of [N, C, pixels...];
+/// else `value`.
+Value beforePixels(Value value) {
+  auto reshape = value.getDefiningOp<ReshapeOp>();
+  if (!reshape || !hasStaticSizes(value) || !hasStaticSizes(reshape.getInput()))
+    return value;
+  auto from = cast<RankedTensorType>(reshape.getInput().getType()),
+       to = cast<RankedTensorType>(value.getType());
+  bool keepsChannels = from.getRank() >= 3 && to.getRank() >= 3 && !layoutOf(from).isBlocked() &&
+                       from.getShape().take_front(2) == to.getShape().take_front(2);
+  return keepsChannels ? reshape.getInput() : value;
+}
+
+/// An elementwise op on an unpacked image whose pixels have been put in a line, or otherwise, is
+/// computed before that: in blocks, and where the image is made.
+struct SinkPixelReshape : OpInterfaceRewritePattern<GraphOpInterface> {
+  using OpInterfaceRewritePattern::OpInterfaceRewritePattern;
+  LogicalResult matchAndRewrite(GraphOpInterface op, PatternRewriter &rewriter) const override {
+    if (op.getLayoutKind() != LayoutKind::Agnostic || op->getNumResults() != 1)
+      return rewriter.notifyMatchFailure(op, "the op depends on the layout");
+    Value image;
+    for (Value operand : op->getOperands())
+      if (Value before = beforePixels(operand); !image && before != operand && sourceBlock(before))
+        image = before;
+    if (!image)
+      return rewriter.notifyMatchFailure(op, "no operand is a reshape of an unpacked image");
+    ArrayRef<int64_t> shape = cast<RankedTensorType>(image.getType()).getShape();
+    SmallVector<Value> operands;
+    for (OpOperand &operand : op->getOpOperands()) {
+      auto type = dyn_cast<RankedTensorType>(operand.get().getType());
+      bool isNumber = type && type.hasStaticShape() && type.getNumElements() == 1;
+      Value before = beforePixels(operand.get());
+      bool isImage =
+          before != operand.get() && cast<RankedTensorType>(before.getType()).getShape() == shape;
+      if (!isImage && !isNumber && !isTable(op, operand.getOperandNumber()))
+        return rewriter.notifyMatchFailure(op, "an operand is no such image");
+      operands.push_back(isImage ? before : operand.get());
+    }
+    auto result = cast<RankedTensorType>(op->getResult(0).getType());
+    Operation *moved = rewriter.clone(*op);
+    moved->setOperands(operands);
+    moved->getResult(0).setType(RankedTensorType::get(shape, result.getElementType()));
+    rewriter.replaceOp(
+        op, createStaticReshape(rewriter, op->getLoc(), moved->getResult(0), result.getShape()));
+    return success();
+  }
+};
+
 /// A concatenation of channels whose operands are all of whole blocks, one of
 /// them unpacked, concatenates blocks.
 struct SinkThroughConcat : OpRewritePattern<ConcatOp> {
@@ -471,6 +519,73 @@ struct MoveBetweenBlocks : OpRewritePattern<PackOp> {
   }
 };
 
+/// Of a transpose that brings the channels of an image [N, C, pixels...] to its end: from dimension
+/// 1, or back there.
+bool movesChannels(TransposeOp op, bool toEnd) {
+  ArrayRef<int64_t> perm = op.getPerm();
+  auto rank = static_cast<int64_t>(perm.size());
+  auto wanted = [&](int64_t d) {
+    if (d == 0)
+      return int64_t{0};
+    return toEnd ? (d + 1 < rank ? d + 1 : 1) : (d == 1 ? rank - 1 : d - 1);
+  };
+  for (int64_t d = 0; d < rank; ++d)
+    if (perm[d] != wanted(d))
+      return false;
+  return rank >= 3;
+}
+
+/// `value` with dimensions 1 and 2 of `sizes` exchanged: runs of a block of channels move.
+Value exchangeBlocks(OpBuilder &builder, Value value, SmallVector<int64_t> sizes) {
+  Value view = createStaticReshape(builder, value.getLoc(), value, sizes);
+  std::swap(sizes[1], sizes[2]);
+  return builder.create<TransposeOp>(value.getLoc(),
+                                     RankedTensorType::get(sizes, elementTypeOf(view)), view,
+                                     ArrayRef<int64_t>{0, 2, 1, 3});
+}
+
+/// Rows of channels, transposed to an image that is packed: blocks of them move, once.
+struct PackTransposed : OpRewritePattern<PackOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(PackOp op, PatternRewriter &rewriter) const override {
+    auto transpose = beforePixels(op.getInput()).getDefiningOp<TransposeOp>();
+    if (!transpose || !movesChannels(transpose, /*toEnd=*/false) ||
+        !hasStaticSizes(transpose.getInput()) || !hasStaticSizes(op.getResult()))
+      return rewriter.notifyMatchFailure(op, "it packs no transposed rows of channels");
+    auto rows = cast<RankedTensorType>(transpose.getInput().getType());
+    auto result = cast<RankedTensorType>(op.getResult().getType());
+    int64_t channels = rows.getShape().back(), block = layoutOf(result).block;
+    if (channels % block != 0 || rows.getNumElements() == 0)
+      return rewriter.notifyMatchFailure(op, "channels do not fill blocks");
+    int64_t images = rows.getDimSize(0), pixels = rows.getNumElements() / (images * channels);
+    Value moved =
+        exchangeBlocks(rewriter, transpose.getInput(), {images, pixels, channels / block, block});
+    rewriter.replaceOp(
+        op, createStaticReshape(rewriter, op.getLoc(), moved, result.getShape(), layoutOf(result)));
+    return success();
+  }
+};
+
+/// The same the other way round.
+struct TransposeUnpacked : OpRewritePattern<TransposeOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(TransposeOp op, PatternRewriter &rewriter) const override {
+    auto unpack = beforePixels(op.getInput()).getDefiningOp<UnpackOp>();
+    if (!unpack || !movesChannels(op, /*toEnd=*/true) || !hasStaticSizes(unpack.getInput()) ||
+        !hasStaticSizes(op.getResult()))
+      return rewriter.notifyMatchFailure(op, "it transposes no unpacked image");
+    auto rows = cast<RankedTensorType>(op.getResult().getType());
+    int64_t channels = rows.getShape().back(), block = layoutOf(unpack.getInput()).block;
+    if (channels % block != 0 || rows.getNumElements() == 0)
+      return rewriter.notifyMatchFailure(op, "channels do not fill blocks");
+    int64_t images = rows.getDimSize(0), pixels = rows.getNumElements() / (images * channels);
+    Value moved =
+        exchangeBlocks(rewriter, unpack.getInput(), {images, channels / block, pixels, block});
+    rewriter.replaceOp(op, createStaticReshape(rewriter, op.getLoc(), moved, rows.getShape()));
+    return success();
+  }
+};
+
 struct AssignLayoutsPass : passes::impl::AssignLayoutsPassBase<AssignLayoutsPass> {
   using AssignLayoutsPassBase::AssignLayoutsPassBase;
   AssignLayoutsPass(std::shared_ptr<const LayoutPolicy> policy, GraphLog *log)
@@ -487,11 +602,14 @@ struct AssignLayoutsPass : passes::impl::AssignLayoutsPassBase<AssignLayoutsPass
     RewritePatternSet blocking(context), borders(context);
     blocking.add<BlockConv<ConvOp>, BlockConv<ConvTransposeOp>, BlockPool<MaxPoolOp>,
                  BlockPool<AveragePoolOp>, BlockPool<GlobalPoolOp>>(context, decides);
-    blocking.add<SinkThroughElementwise, SinkThroughConcat, SinkThroughInstanceNorm, SinkThroughLrn,
-                 SinkThroughPad, SinkThroughResize, SinkThroughSlice, SinkThroughSplit>(context);
+    blocking
+        .add<SinkPixelReshape, SinkThroughElementwise, SinkThroughConcat, SinkThroughInstanceNorm,
+             SinkThroughLrn, SinkThroughPad, SinkThroughResize, SinkThroughSlice, SinkThroughSplit>(
+            context);
     PackOp::getCanonicalizationPatterns(blocking, context);
     UnpackOp::getCanonicalizationPatterns(blocking, context);
-    borders.add<MakeBorderReshape<PackOp>, MakeBorderReshape<UnpackOp>, MoveBetweenBlocks>(context);
+    borders.add<MakeBorderReshape<PackOp>, MakeBorderReshape<UnpackOp>, MoveBetweenBlocks,
+                PackTransposed, TransposeUnpacked>(context);
     // From the inputs on, as in SimplifyGraph.
     GreedyRewriteConfig config;
     config.useTopDownTraversal = true;

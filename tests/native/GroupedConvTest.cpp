@@ -99,3 +99,38 @@ TEST(GroupedConvTest, SmallGroups) {
     expectExactConvs(cases, check);
   }
 }
+
+// Between products that read rows of channels: each becomes blocks and back by one move, and what
+// stands behind the convolution is in its kernel.
+TEST(GroupedConvTest, BetweenRowsOfChannels) {
+  Graph graph;
+  for (int64_t images : {1, 2})
+    for (int64_t channels : {32, 64, 24}) {
+      std::string c = std::to_string(channels), n = std::to_string(images);
+      auto shape = [&](const std::string &sizes) {
+        int64_t rank = 2 + std::count(sizes.begin(), sizes.end(), ',');
+        return graph.constant("dense<[" + n + ", " + c + sizes + "]>",
+                              std::to_string(rank) + "xi64");
+      };
+      GraphValue rows =
+          graph.op("nn.matmul", {graph.input(n + "x42x16xf32"), graph.weight("16x" + c + "xf32")});
+      GraphValue channelsFirst = graph.op("nn.transpose", {rows}, "perm = array<i64: 0, 2, 1>");
+      GraphValue image =
+          graph.op("nn.reshape", {channelsFirst, shape(", 6, 7")}, "allowzero = true");
+      GraphValue conv = graph.op("nn.conv", {image, graph.weight(c + "x1x3x3xf32"), graph.none()},
+                                 "strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = "
+                                 "array<i64: 1, 1, 1, 1>, "
+                                 "group = " +
+                                     c);
+      GraphValue line = graph.op("nn.reshape", {conv, shape(", 42")}, "allowzero = true");
+      GraphValue positive = graph.op("nn.relu", {line});
+      GraphValue sum = graph.op("nn.add", {line, positive});
+      GraphValue back = graph.op("nn.transpose", {sum}, "perm = array<i64: 0, 2, 1>");
+      graph.output(graph.op("nn.matmul", {back, graph.weight(c + "x8xf32")}),
+                   n + " images of " + c + " channels");
+    }
+  size_t fused = 0;
+  for (const ProfileRow &step : expectExact(graph).steps)
+    fused += step.kernel.starts_with("depthwise_") && step.kernel.find("add") != std::string::npos;
+  EXPECT_EQ(fused, 6u);
+}

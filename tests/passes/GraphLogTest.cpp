@@ -119,15 +119,15 @@ TEST_F(GraphLogTest, PrecisionsThatAreNotLowered) {
              "there is no native code of a lower precision", "floats");
 }
 
-TEST_F(GraphLogTest, OpsThatHaveNoLowerPrecision) {
+TEST_F(GraphLogTest, WeightsThatOnlyARunTells) {
   run(R"(func.func @main(%x: tensor<1x4x8x8xf32>, %w: tensor<4x4x1x1xf32>) -> tensor<1x4x8x8xf32> {
     %none = nn.none
     %0 = nn.conv_transpose %x, %w, %none {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, output_padding = array<i64: 0, 0>, output_shape = array<i64>, group = 1 : i64} : (tensor<1x4x8x8xf32>, tensor<4x4x1x1xf32>, none) -> tensor<1x4x8x8xf32> loc("up")
     return %0 : tensor<1x4x8x8xf32>
   })",
       createAssignPrecisionPass(std::make_shared<BFloat16Factors>(), &log));
-  expectOnly(Refusal::Kind::Precision, ReasonCode::NoKernel,
-             "ops of its kind are computed in float32", "up");
+  expectOnly(Refusal::Kind::Precision, ReasonCode::NotConstant, "its weights are not constant",
+             "up");
 }
 
 TEST_F(GraphLogTest, ResultsThatAreReadUnrounded) {

@@ -336,6 +336,65 @@ func.func @alongChannels(%x: tensor<1x32x8x8xf32>, %p: tensor<8xi64>) -> (tensor
 
 // -----
 
+// Rows of channels become blocks and back by one move each, of blocks; what stands behind the
+// convolution is computed in blocks, though it reads the pixels in a line.
+// CHECK-LABEL: func @rows
+// CHECK: %[[V:.*]] = nn.reshape %arg0, %{{.*}} -> tensor<1x64x2x16xf32>
+// CHECK: %[[T:.*]] = nn.transpose %[[V]] {perm = array<i64: 0, 2, 1, 3>} : (tensor<1x64x2x16xf32>) -> tensor<1x2x64x16xf32>
+// CHECK: %[[X:.*]] = nn.reshape %[[T]], %{{.*}} -> tensor<1x2x8x8x16xf32, #nn.blocked<16>>
+// CHECK: %[[C:.*]] = nn.conv %[[X]]
+// CHECK: %[[A:.*]] = nn.add %[[C]], %{{.*}} : (tensor<1x2x8x8x16xf32, #nn.blocked<16>>, tensor<f32>)
+// CHECK: %[[M:.*]] = nn.mul %[[C]], %[[A]]
+// CHECK: %[[W:.*]] = nn.reshape %[[M]], %{{.*}} -> tensor<1x2x64x16xf32>
+// CHECK: %[[B:.*]] = nn.transpose %[[W]] {perm = array<i64: 0, 2, 1, 3>} : (tensor<1x2x64x16xf32>) -> tensor<1x64x2x16xf32>
+// CHECK: %[[R:.*]] = nn.reshape %[[B]], %{{.*}} -> tensor<1x64x32xf32>
+// CHECK: return %[[R]]
+func.func @rows(%x: tensor<1x64x32xf32>) -> tensor<1x64x32xf32> {
+  %none = nn.none
+  %w = nn.weight "w", 0 : tensor<32x1x3x3xf32>
+  %one = nn.constant dense<1.0> : tensor<f32>
+  %image = nn.constant dense<[1, 32, 8, 8]> : tensor<4xi64>
+  %line = nn.constant dense<[1, 32, 64]> : tensor<3xi64>
+  %0 = nn.transpose %x {perm = array<i64: 0, 2, 1>} : (tensor<1x64x32xf32>) -> tensor<1x32x64xf32>
+  %1 = nn.reshape %0, %image {allowzero = true} : (tensor<1x32x64xf32>, tensor<4xi64>) -> tensor<1x32x8x8xf32>
+  %2 = nn.conv %1, %w, %none {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, group = 32 : i64} : (tensor<1x32x8x8xf32>, tensor<32x1x3x3xf32>, none) -> tensor<1x32x8x8xf32>
+  %3 = nn.reshape %2, %line {allowzero = true} : (tensor<1x32x8x8xf32>, tensor<3xi64>) -> tensor<1x32x64xf32>
+  %4 = nn.add %3, %one : (tensor<1x32x64xf32>, tensor<f32>) -> tensor<1x32x64xf32>
+  %5 = nn.mul %3, %4 : (tensor<1x32x64xf32>, tensor<1x32x64xf32>) -> tensor<1x32x64xf32>
+  %6 = nn.transpose %5 {perm = array<i64: 0, 2, 1>} : (tensor<1x32x64xf32>) -> tensor<1x64x32xf32>
+  return %6 : tensor<1x64x32xf32>
+}
+
+// -----
+
+// Channels that do not fill blocks move one by one, and so do those that a transpose puts elsewhere.
+// What reads a line of pixels beside another tensor stays behind the reshape.
+// CHECK-LABEL: func @notRows
+// CHECK: nn.transpose %arg0 {perm = array<i64: 0, 2, 1>}
+// CHECK: nn.pack
+// CHECK: %[[C:.*]] = nn.conv
+// CHECK: nn.unpack %[[C]]
+// CHECK: nn.add %{{.*}}, %arg1 : (tensor<1x24x64xf32>, tensor<1x24x64xf32>)
+// CHECK: nn.transpose %{{.*}} {perm = array<i64: 0, 2, 1>}
+// CHECK: nn.transpose %{{.*}} {perm = array<i64: 1, 2, 0>}
+func.func @notRows(%x: tensor<1x64x24xf32>, %y: tensor<1x24x64xf32>) -> (tensor<1x64x24xf32>, tensor<24x64x1xf32>) {
+  %none = nn.none
+  %w = nn.weight "w", 0 : tensor<24x1x3xf32>
+  %0 = nn.transpose %x {perm = array<i64: 0, 2, 1>} : (tensor<1x64x24xf32>) -> tensor<1x24x64xf32>
+  %1 = nn.conv %0, %w, %none {strides = array<i64: 1>, dilations = array<i64: 1>, pads = array<i64: 1, 1>, group = 24 : i64} : (tensor<1x24x64xf32>, tensor<24x1x3xf32>, none) -> tensor<1x24x64xf32>
+  %image = nn.constant dense<[1, 24, 8, 8]> : tensor<4xi64>
+  %line = nn.constant dense<[1, 24, 64]> : tensor<3xi64>
+  %2 = nn.reshape %1, %image {allowzero = true} : (tensor<1x24x64xf32>, tensor<4xi64>) -> tensor<1x24x8x8xf32>
+  %3 = nn.relu %2 : (tensor<1x24x8x8xf32>) -> tensor<1x24x8x8xf32>
+  %4 = nn.reshape %3, %line {allowzero = true} : (tensor<1x24x8x8xf32>, tensor<3xi64>) -> tensor<1x24x64xf32>
+  %5 = nn.add %4, %y : (tensor<1x24x64xf32>, tensor<1x24x64xf32>) -> tensor<1x24x64xf32>
+  %6 = nn.transpose %5 {perm = array<i64: 0, 2, 1>} : (tensor<1x24x64xf32>) -> tensor<1x64x24xf32>
+  %7 = nn.transpose %1 {perm = array<i64: 1, 2, 0>} : (tensor<1x24x64xf32>) -> tensor<24x64x1xf32>
+  return %6, %7 : tensor<1x64x24xf32>, tensor<24x64x1xf32>
+}
+
+// -----
+
 // Transposed convolution, of images and of lines, and what follows it.
 // CHECK-LABEL: func @transposed
 // CHECK: %[[X:.*]] = nn.pack %arg0 : {{.*}} -> tensor<1x2x4x5x16xf32, #nn.blocked<16>>
