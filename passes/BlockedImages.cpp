@@ -48,12 +48,13 @@ Value passes::blockedSource(Value image, int64_t block) {
 
 Value passes::toLanes(OpBuilder &builder, Value image, int64_t block) {
   Value source = blockedSource(image, block);
-  return source ? source
-                : builder.create<PackOp>(image.getLoc(), blockedType(image.getType(), block), image);
+  return source
+             ? source
+             : builder.create<PackOp>(image.getLoc(), blockedType(image.getType(), block), image);
 }
 
 void passes::replaceByBlocked(Operation *op, ValueRange operands, int64_t block,
-                      PatternRewriter &rewriter) {
+                              PatternRewriter &rewriter) {
   Operation *blocked = rewriter.clone(*op);
   blocked->setOperands(operands);
   Type plain = op->getResult(0).getType();
@@ -74,7 +75,8 @@ Value passes::imageOfBlocks(OpBuilder &builder, Value view, Type plain, int64_t 
   return builder.create<UnpackOp>(view.getLoc(), plain, blocked, (*shapeOf(plain))[1].size());
 }
 
-void passes::replaceByBlocksOf(Operation *op, Value view, int64_t block, PatternRewriter &rewriter) {
+void passes::replaceByBlocksOf(Operation *op, Value view, int64_t block,
+                               PatternRewriter &rewriter) {
   rewriter.replaceOp(op, imageOfBlocks(rewriter, view, op->getResult(0).getType(), block));
 }
 

@@ -1,7 +1,8 @@
 //===- BlockedImages.h - images between nn.unpack and nn.pack -------------===//
 //
-// What the parts of AssignLayouts share: an image [N, C, H, W] or [N, C, W] that is the nn.unpack of
-// a tensor in channel blocks, the blocks that ops on it read instead, and what they leave behind.
+// What the parts of AssignLayouts share: an image [N, C, H, W] or [N, C, W] that is the nn.unpack
+// of a tensor in channel blocks, the blocks that ops on it read instead, and what they leave
+// behind.
 //
 //===----------------------------------------------------------------------===//
 #pragma once

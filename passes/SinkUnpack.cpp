@@ -1,11 +1,12 @@
 //===- SinkUnpack.cpp - ops on unpacked images, in channel blocks ---------===//
 //
-// An nn.unpack sinks through the op that reads its image: that becomes one on blocks, and its result
-// is unpacked. Channels that do not fill their last block leave padding in it. Ops that work lane by
-// lane may read padding, whatever it holds; nn.lrn and nn.concat take whole blocks only.
+// An nn.unpack sinks through the op that reads its image: that becomes one on blocks, and its
+// result is unpacked. Channels that do not fill their last block leave padding in it. Ops that work
+// lane by lane may read padding, whatever it holds; nn.lrn and nn.concat take whole blocks only.
 //
 //===----------------------------------------------------------------------===//
 #include "ir/Constants.h"
+#include "ir/QuantOps.h"
 #include "passes/BlockedImages.h"
 #include "passes/LayoutPolicy.h"
 #include "passes/StaticReshape.h"
@@ -289,7 +290,8 @@ struct SinkThroughLrn : OpRewritePattern<LrnOp> {
 } // namespace
 
 void passes::populateSinkUnpackPatterns(RewritePatternSet &patterns) {
-  patterns.add<SinkPixelReshape, SinkThroughElementwise, SinkThroughConcat, SinkThroughInstanceNorm,
-               SinkThroughLrn, SinkThroughPad, SinkThroughResize, SinkThroughSlice,
-               SinkThroughSplit>(patterns.getContext());
+  patterns
+      .add<SinkPixelReshape, SinkThroughElementwise, SinkThroughConcat, SinkThroughInstanceNorm,
+           SinkThroughLrn, SinkThroughPad, SinkThroughResize, SinkThroughSlice, SinkThroughSplit>(
+          patterns.getContext());
 }

@@ -59,7 +59,7 @@ Expected<std::vector<Tensor>> native::runGuarded(const Executable &executable,
 }
 
 GraphRun native::expectExact(const Graph &graph, const GraphCheck &check) {
-  std::vector<Tensor> inputs = integerInputs(graph);
+  std::vector<Tensor> inputs = check.inputs.empty() ? integerInputs(graph) : check.inputs;
   auto wanted = runInterpreted(graph, inputs);
   EXPECT_TRUE(wanted) << wanted.status().message();
   auto executable = compileForTest(graph, check.options);

@@ -48,6 +48,8 @@ struct GraphCheck {
   NativeOptions options;
   /// Whether steps may run on reference kernels.
   bool allowReference = false;
+  /// None: small integers.
+  std::vector<Tensor> inputs = {};
 };
 /// Compiles, runs (beside inaccessible pages, too) and compares; gives what the
 /// compiled graph did.
