@@ -137,18 +137,26 @@ bool drawConv(ModelDraw &draw) {
 bool drawConvTranspose(ModelDraw &draw) {
   Drawn x = draw.tamed(anyImage(draw, 1e6), 16);
   auto rank = static_cast<int64_t>(x.dims.size()) - 2;
-  int64_t groups = drawGroups(draw, x.dims[1]), perGroup = draw.between(1, 4);
+  // As many as fill blocks of channels, which are computed otherwise.
+  int64_t groups = drawGroups(draw, x.dims[1]),
+          perGroup =
+              draw.wantsImages() ? draw.pick<int64_t>({1, 2, 13, 16, 32}) : draw.between(1, 4);
   std::vector<int64_t> kernel, strides, extra(rank, 0), pads(2 * rank, 0);
   Tensor::Dims wDims = {x.dims[1], perGroup}, spatial;
   for (int64_t d = 0; d < rank; ++d) {
-    kernel.push_back(draw.between(1, 3));
-    strides.push_back(draw.between(1, 2));
+    kernel.push_back(draw.between(1, 4));
+    strides.push_back(draw.between(1, 3));
     wDims.push_back(kernel[d]);
-    if (strides[d] == 2 && draw.percent(30))
-      extra[d] = 1;
-    if (kernel[d] >= 2 && x.dims[d + 2] >= 2 && draw.percent(40))
-      pads[d] = pads[d + rank] = draw.percent(50) ? 1 : 0;
-    spatial.push_back((x.dims[d + 2] - 1) * strides[d] + kernel[d] + extra[d] - 2 * pads[d]);
+    if (strides[d] >= 2 && draw.percent(30))
+      extra[d] = draw.between(1, strides[d] - 1);
+    if (draw.percent(40)) {
+      pads[d] = draw.between(0, kernel[d] - 1);
+      pads[d + rank] = draw.between(0, kernel[d] - 1);
+    }
+    spatial.push_back((x.dims[d + 2] - 1) * strides[d] + kernel[d] + extra[d] - pads[d] -
+                      pads[d + rank]);
+    if (spatial[d] <= 0)
+      return false;
   }
   Drawn w = draw.parameter(x.dtype, wDims, -2, 2);
   double terms = static_cast<double>(w.elements()) / static_cast<double>(perGroup * groups);
