@@ -24,9 +24,8 @@ public:
   virtual ~PrecisionPolicy() = default;
   /// Why `op` is better off on float32 than on bfloat16, if it is. Asked of ops with factors of
   /// float32 (nn.conv, nn.conv_transpose, nn.matmul, nn.gemm, nn.attention, nn.recurrent), whose
-  /// results stay float32,
-  /// and of those that the rounding may be done before (CommutesWithRounding), whose results become
-  /// bfloat16.
+  /// results stay float32, and of those that the rounding may be done before
+  /// (CommutesWithRounding), whose results become bfloat16.
   virtual std::optional<Reason> refuse(mlir::Operation *op) const = 0;
 };
 

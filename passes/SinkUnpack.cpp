@@ -95,7 +95,8 @@ struct SinkPixelReshape : OpInterfaceRewritePattern<GraphOpInterface> {
     SmallVector<Value> operands;
     for (OpOperand &operand : op->getOpOperands()) {
       auto type = dyn_cast<RankedTensorType>(operand.get().getType());
-      bool isNumber = type && type.hasStaticShape() && type.getNumElements() == 1;
+      bool isNumber = type && type.hasStaticShape() && type.getNumElements() == 1 &&
+                      type.getRank() <= static_cast<int64_t>(shape.size());
       Value before = beforePixels(operand.get());
       bool isImage =
           before != operand.get() && cast<RankedTensorType>(before.getType()).getShape() == shape;
@@ -238,22 +239,25 @@ struct SinkThroughResize : OpRewritePattern<ResizeOp> {
                    (isNone(op.getSizes()) || sizes);
     if (!isKnown)
       return rewriter.notifyMatchFailure(op, "its scales or sizes are not constant");
-    Operation *resized = rewriter.clone(*op);
-    resized->setOperand(0, viewOfBlocks(rewriter, blockedSource(op.getInput(), block)));
+    // Channels that keep their number may be mixed all the same.
+    if (scales && scales->data<float>()[1] != 1)
+      return rewriter.notifyMatchFailure(op, "it scales channels");
+    SmallVector<Value> operands(op->getOperands());
+    operands[0] = viewOfBlocks(rewriter, blockedSource(op.getInput(), block));
     if (scales) {
       std::vector<float> all(scales->data<float>(), scales->data<float>() + scales->numElements());
       all.push_back(1);
-      resized->setOperand(
-          2, createConstant(rewriter, op.getLoc(),
-                            Tensor::of<float>({static_cast<int64_t>(all.size())}, all)));
+      operands[2] = createConstant(rewriter, op.getLoc(),
+                                   Tensor::of<float>({static_cast<int64_t>(all.size())}, all));
     }
     if (sizes) {
       (*sizes)[1] = quern::ceilDiv((*sizes)[1], block);
       sizes->push_back(block);
-      resized->setOperand(3, createConstant(rewriter, op.getLoc(), Tensor::ofInts(*sizes)));
+      operands[3] = createConstant(rewriter, op.getLoc(), Tensor::ofInts(*sizes));
     }
+    Operation *resized = rewriter.clone(*op);
+    resized->setOperands(operands);
     resized->getResult(0).setType(viewType(op.getResult().getType(), block));
-    rewriter.moveOpBefore(resized, op);
     replaceByBlocksOf(op, resized->getResult(0), block, rewriter);
     return success();
   }

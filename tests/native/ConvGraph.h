@@ -25,10 +25,10 @@ inline std::string sizesText(const Tensor::Dims &sizes, const std::string &dtype
 }
 
 inline std::string arrayText(const Tensor::Dims &values) {
-  std::string text = "array<i64: ";
-  for (size_t i = 0; i < values.size(); ++i)
-    text += (i ? ", " : "") + std::to_string(values[i]);
-  return text + ">";
+  std::string text;
+  for (int64_t value : values)
+    text += (text.empty() ? ": " : ", ") + std::to_string(value);
+  return "array<i64" + text + ">";
 }
 
 inline std::string describe(const ConvCase &c) {

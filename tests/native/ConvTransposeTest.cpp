@@ -1,5 +1,5 @@
 //===- ConvTransposeTest.cpp - transposed convolution, summed and in phases //
-#include "tests/native/GraphCheck.h"
+#include "tests/native/ConvGraph.h"
 
 using namespace quern;
 using namespace quern::native;
@@ -15,20 +15,6 @@ struct TransposedCase {
   std::string autoPad = "NOTSET", dtype = "f32";
 };
 
-std::string typeText(const Tensor::Dims &sizes, const std::string &dtype) {
-  std::string text;
-  for (int64_t size : sizes)
-    text += std::to_string(size) + "x";
-  return text + dtype;
-}
-
-std::string arrayText(const Tensor::Dims &values) {
-  std::string text;
-  for (int64_t value : values)
-    text += (text.empty() ? ": " : ", ") + std::to_string(value);
-  return "array<i64" + text + ">";
-}
-
 std::string describe(const TransposedCase &c) {
   return formatDims(c.input) + " to " + std::to_string(c.outputs) + " kernel " +
          formatDims(c.kernel) + " strides " + formatDims(c.strides) + " pads " + formatDims(c.pads);
@@ -41,10 +27,10 @@ GraphValue addTransposed(Graph &graph, const TransposedCase &c) {
   };
   Tensor::Dims weights = {c.input[1], c.outputs / c.group};
   weights.insert(weights.end(), c.kernel.begin(), c.kernel.end());
-  GraphValue x = graph.input(typeText(c.input, c.dtype));
-  std::string type = typeText(weights, c.dtype);
+  GraphValue x = graph.input(sizesText(c.input, c.dtype));
+  std::string type = sizesText(weights, c.dtype);
   GraphValue w = c.constantWeights ? graph.weight(type) : graph.input(type);
-  GraphValue bias = c.bias ? graph.weight(typeText({c.outputs}, c.dtype)) : graph.none();
+  GraphValue bias = c.bias ? graph.weight(sizesText({c.outputs}, c.dtype)) : graph.none();
   std::string attributes = "strides = " + list(c.strides, spatial, 1) +
                            ", dilations = " + list(c.dilations, spatial, 1) +
                            ", pads = " + list(c.pads, 2 * spatial, 0) +
@@ -166,7 +152,7 @@ TEST(ConvTransposeTest, PhasesEndWithWhatFollows) {
     if (c.kernel.size() != 2)
       continue;
     std::string label = describe(c);
-    GraphValue scale = graph.weight(typeText({c.outputs, 1, 1}, "f32"));
+    GraphValue scale = graph.weight(sizesText({c.outputs, 1, 1}, "f32"));
     GraphValue residual = graph.op("nn.neg", {addTransposed(graph, c)});
     GraphValue scaled = graph.op("nn.mul", {addTransposed(graph, c), scale});
     graph.output(graph.op("nn.relu", {graph.op("nn.add", {scaled, residual})}), label);

@@ -18,6 +18,11 @@ Tensor counted(const Tensor::Dims &dims) {
   return tensor;
 }
 
+/// All weights.
+Expected<Tensor> packAll(const Tensor &weights, int64_t inputBlock, int64_t tileColumns) {
+  return packConvWeights(weights, FilterView::all(weights), inputBlock, tileColumns);
+}
+
 std::vector<float> valuesOf(const Tensor &t) {
   return {t.data<float>(), t.data<float>() + t.numElements()};
 }
@@ -25,7 +30,7 @@ std::vector<float> valuesOf(const Tensor &t) {
 
 TEST(PackWeightsTest, PlainConvolution) {
   // 3 outputs, 2 inputs, 2 positions; tiles of 2 outputs.
-  auto packed = packConvWeights(counted({3, 2, 2}), /*inputBlock=*/0, /*tileColumns=*/2);
+  auto packed = packAll(counted({3, 2, 2}), /*inputBlock=*/0, /*tileColumns=*/2);
   ASSERT_TRUE(packed);
   EXPECT_EQ(packed->dims(), (Tensor::Dims{2, 4, 2}));
   EXPECT_EQ(valuesOf(*packed),
@@ -34,7 +39,7 @@ TEST(PackWeightsTest, PlainConvolution) {
 
 TEST(PackWeightsTest, BlockedConvolutionPadsLanes) {
   // 3 inputs in blocks of 2: (block, position, lane).
-  auto packed = packConvWeights(counted({1, 3, 2}), /*inputBlock=*/2, /*tileColumns=*/1);
+  auto packed = packAll(counted({1, 3, 2}), /*inputBlock=*/2, /*tileColumns=*/1);
   ASSERT_TRUE(packed);
   EXPECT_EQ(packed->dims(), (Tensor::Dims{1, 8, 1}));
   EXPECT_EQ(valuesOf(*packed), (std::vector<float>{1, 3, 2, 4, 5, 0, 6, 0}));
@@ -89,7 +94,7 @@ TEST(PackWeightsTest, Vectors) {
 }
 
 TEST(PackWeightsTest, OtherTypesAreErrors) {
-  auto packed = packConvWeights(Tensor::of<bool>({1, 2, 1}, {true, false}), 0, 2);
+  auto packed = packAll(Tensor::of<bool>({1, 2, 1}, {true, false}), 0, 2);
   ASSERT_FALSE(packed);
   EXPECT_NE(packed.status().message().find("bool"), std::string::npos);
 }
@@ -131,7 +136,7 @@ TEST(PackWeightsTest, ConvolutionsAtAnyAddress) {
   std::vector<std::byte> odd(static_cast<size_t>(source.numBytes()) + 1);
   std::memcpy(odd.data() + 1, source.rawData(), static_cast<size_t>(source.numBytes()));
   Tensor view = Tensor::borrow(DType::Float32, source.dims(), odd.data() + 1);
-  EXPECT_EQ(valuesOf(*packConvWeights(view, 0, 2)), valuesOf(*packConvWeights(source, 0, 2)));
+  EXPECT_EQ(valuesOf(*packAll(view, 0, 2)), valuesOf(*packAll(source, 0, 2)));
   EXPECT_EQ(valuesOf(*packDepthwiseWeights(view, 2)), valuesOf(*packDepthwiseWeights(source, 2)));
   EXPECT_EQ(valuesOf(*padVector(view, 8)), valuesOf(*padVector(source, 8)));
 }

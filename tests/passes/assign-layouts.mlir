@@ -321,8 +321,9 @@ func.func @aroundPixels(%x: tensor<1x32x8x8xf32>) -> tensor<1x24x40x22xf32> {
 // CHECK-COUNT-1: nn.unpack
 // CHECK: nn.pad constant {{.*}} -> tensor<1x40x8x8xf32>
 // CHECK: nn.resize {{.*}} -> tensor<1x64x8x8xf32>
+// CHECK: nn.resize linear{{.*}} -> tensor<1x32x8x8xf32>
 // CHECK: nn.pad reflect {{.*}} -> tensor<1x32x?x?xf32>
-func.func @alongChannels(%x: tensor<1x32x8x8xf32>, %p: tensor<8xi64>) -> (tensor<1x40x8x8xf32>, tensor<1x64x8x8xf32>, tensor<1x32x?x?xf32>) {
+func.func @alongChannels(%x: tensor<1x32x8x8xf32>, %p: tensor<8xi64>) -> (tensor<1x40x8x8xf32>, tensor<1x64x8x8xf32>, tensor<1x32x8x8xf32>, tensor<1x32x?x?xf32>) {
   %none = nn.none
   %w = nn.weight "w", 0 : tensor<32x32x1x1xf32>
   %pads = nn.constant dense<[0, 0, 0, 0, 0, 8, 0, 0]> : tensor<8xi64>
@@ -330,8 +331,10 @@ func.func @alongChannels(%x: tensor<1x32x8x8xf32>, %p: tensor<8xi64>) -> (tensor
   %0 = nn.conv %x, %w, %none {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, group = 1 : i64} : (tensor<1x32x8x8xf32>, tensor<32x32x1x1xf32>, none) -> tensor<1x32x8x8xf32>
   %1 = nn.pad constant %0, %pads, %none : (tensor<1x32x8x8xf32>, tensor<8xi64>, none) -> tensor<1x40x8x8xf32>
   %2 = nn.resize nearest(asymmetric, floor) %0, %none, %scales, %none {cubic_coeff_a = -0.75 : f64, exclude_outside = false, extrapolation_value = 0.0 : f64} : (tensor<1x32x8x8xf32>, none, tensor<4xf32>, none) -> tensor<1x64x8x8xf32>
+  %mixing = nn.constant dense<[1.0, 1.01, 1.0, 1.0]> : tensor<4xf32>
+  %4 = nn.resize linear(half_pixel, floor) %0, %none, %mixing, %none {cubic_coeff_a = -0.75 : f64, exclude_outside = false, extrapolation_value = 0.0 : f64} : (tensor<1x32x8x8xf32>, none, tensor<4xf32>, none) -> tensor<1x32x8x8xf32>
   %3 = nn.pad reflect %0, %p, %none : (tensor<1x32x8x8xf32>, tensor<8xi64>, none) -> tensor<1x32x?x?xf32>
-  return %1, %2, %3 : tensor<1x40x8x8xf32>, tensor<1x64x8x8xf32>, tensor<1x32x?x?xf32>
+  return %1, %2, %4, %3 : tensor<1x40x8x8xf32>, tensor<1x64x8x8xf32>, tensor<1x32x8x8xf32>, tensor<1x32x?x?xf32>
 }
 
 // -----
@@ -363,6 +366,21 @@ func.func @rows(%x: tensor<1x64x32xf32>) -> tensor<1x64x32xf32> {
   %5 = nn.mul %3, %4 : (tensor<1x32x64xf32>, tensor<1x32x64xf32>) -> tensor<1x32x64xf32>
   %6 = nn.transpose %5 {perm = array<i64: 0, 2, 1>} : (tensor<1x32x64xf32>) -> tensor<1x64x32xf32>
   return %6 : tensor<1x64x32xf32>
+}
+
+// -----
+
+// A number of more dimensions than the image has gives a result of as many: it stays behind.
+// CHECK-LABEL: func @numberOfManyDimensions
+// CHECK: nn.add {{.*}} : (tensor<1x32x2x4x8xf32>, tensor<1x1x1x1x1xf32>) -> tensor<1x32x2x4x8xf32>
+func.func @numberOfManyDimensions(%x: tensor<1x32x8x8xf32>, %n: tensor<1x1x1x1x1xf32>) -> tensor<1x32x2x4x8xf32> {
+  %none = nn.none
+  %w = nn.weight "w", 0 : tensor<32x32x1x1xf32>
+  %shape = nn.constant dense<[1, 32, 2, 4, 8]> : tensor<5xi64>
+  %0 = nn.conv %x, %w, %none {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, group = 1 : i64} : (tensor<1x32x8x8xf32>, tensor<32x32x1x1xf32>, none) -> tensor<1x32x8x8xf32>
+  %1 = nn.reshape %0, %shape {allowzero = true} : (tensor<1x32x8x8xf32>, tensor<5xi64>) -> tensor<1x32x2x4x8xf32>
+  %2 = nn.add %1, %n : (tensor<1x32x2x4x8xf32>, tensor<1x1x1x1x1xf32>) -> tensor<1x32x2x4x8xf32>
+  return %2 : tensor<1x32x2x4x8xf32>
 }
 
 // -----

@@ -49,8 +49,8 @@ static Moments emitMoments(KernelBuilder &kb, Value row, Value length, DType dty
 // Instance normalization
 //===----------------------------------------------------------------------===//
 
-/// What x becomes: (x - mean) * factor + bias.
 namespace {
+/// What x becomes: (x - mean) * factor + bias.
 struct Normal {
   Value mean, factor, bias;
 };

@@ -50,11 +50,6 @@ FilterView FilterView::all(const Tensor &weights) {
   return view;
 }
 
-Expected<Tensor> native::packConvWeights(const Tensor &weights, int64_t inputBlock,
-                                         int64_t tileColumns, int64_t group) {
-  return packConvWeights(weights, FilterView::all(weights), inputBlock, tileColumns, group);
-}
-
 Expected<Tensor> native::packConvWeights(const Tensor &weights, const FilterView &filter,
                                          int64_t inputBlock, int64_t tileColumns, int64_t group) {
   int64_t outputs = filter.outputs, inputs = filter.inputs;

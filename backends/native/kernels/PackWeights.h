@@ -28,9 +28,6 @@ struct FilterView {
 /// position). Missing outputs and lanes are zero. `group` divides b where it is not 1.
 Expected<Tensor> packConvWeights(const Tensor &weights, const FilterView &filter,
                                  int64_t inputBlock, int64_t tileColumns, int64_t group = 1);
-/// Those of all that is there.
-Expected<Tensor> packConvWeights(const Tensor &weights, int64_t inputBlock, int64_t tileColumns,
-                                 int64_t group = 1);
 
 /// Weights of groups of as many results as channels, [results, channels of a group, kernel...], as
 /// [results / lanes][kernel...][channels of a group][lanes]: of one channel, or of few.

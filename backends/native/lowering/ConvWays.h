@@ -38,6 +38,7 @@ struct ConvProblem {
   /// Of the weights, those that it reads, where it is a part of a transposed convolution.
   std::optional<FilterView> filter = {};
   Epilogue epilogue = {};
+  /// Of the products and sums.
   double flops = 0;
   /// Of the work of its op.
   double share = 1;
@@ -54,6 +55,10 @@ struct ConvProblem {
   int64_t inputPixels() const { return window.input[0] * window.input[1] * window.input[2]; }
   int64_t outputPixels() const { return window.output[0] * window.output[1] * window.output[2]; }
   int64_t kernelPositions() const { return window.kernel[0] * window.kernel[1] * window.kernel[2]; }
+  double countFlops() const {
+    return 2.0 * double(batch) * double(outputPixels()) * double(outputs) *
+           double(channelsPerGroup()) * double(kernelPositions());
+  }
   /// One of several that make up an op, and read the same image.
   bool isPart() const { return filter.has_value(); }
   /// Of one image.
@@ -78,6 +83,10 @@ struct ConvProblem {
     return !hasPads();
   }
 };
+
+/// Fills values, types, blocks and the batch of a convolution, transposed or not; why there is no
+/// native code for it, if an operand is empty.
+std::optional<Reason> bindConv(mlir::Operation *op, ConvProblem &p);
 
 /// The product that one step computes.
 struct ConvProduct {

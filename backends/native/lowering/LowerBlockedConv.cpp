@@ -169,14 +169,11 @@ static StepBuffer packedWeights(const ConvProblem &p, const DotSpec &spec) {
   int64_t block = p.inputBlock, columns = spec.tile.columns(), group = spec.tile.group;
   std::string how = fmt::format(FMT_COMPILE("conv {} {} {}"), block, columns, group);
   if (p.filter)
-    return StepBuffer::packed(*p.context.values.weightOf(p.weights),
-                              fmt::format("{} of {}", how, fmt::join(p.filter->positions, ",")),
-                              [=, filter = *p.filter](const Tensor &w, auto &) {
-                                return packConvWeights(w, filter, block, columns, group);
-                              });
+    how += fmt::format(" of {}", fmt::join(p.filter->positions, ","));
   return StepBuffer::packed(
-      *p.context.values.weightOf(p.weights), how,
-      [=](const Tensor &w, auto &) { return packConvWeights(w, block, columns, group); });
+      *p.context.values.weightOf(p.weights), how, [=, filter = p.filter](const Tensor &w, auto &) {
+        return packConvWeights(w, filter ? *filter : FilterView::all(w), block, columns, group);
+      });
 }
 
 std::optional<StepBuffer> native::packedConvBias(const ConvProblem &p, int64_t columns) {
@@ -345,15 +342,14 @@ static BlockedPlan planBlocked(ConvProblem &p) {
 
 /// All parts of an op read one copy, which has what lies outside for each of them.
 static void shareHalo(MutableArrayRef<BlockedPlan> plans) {
-  ConvReading all;
-  for (const BlockedPlan &plan : plans)
-    for (auto side : {&ConvReading::top, &ConvReading::bottom, &ConvReading::left,
-                      &ConvReading::right, &ConvReading::lastChannels})
-      all.*side = std::max(all.*side, plan.reading.*side);
-  for (BlockedPlan &plan : plans)
-    for (auto side : {&ConvReading::top, &ConvReading::bottom, &ConvReading::left,
-                      &ConvReading::right, &ConvReading::lastChannels})
-      plan.reading.*side = all.*side;
+  for (auto side : {&ConvReading::top, &ConvReading::bottom, &ConvReading::left,
+                    &ConvReading::right, &ConvReading::lastChannels}) {
+    int64_t most = 0;
+    for (const BlockedPlan &plan : plans)
+      most = std::max(most, plan.reading.*side);
+    for (BlockedPlan &plan : plans)
+      plan.reading.*side = most;
+  }
 }
 
 LoweredSteps native::lowerBlockedParts(MutableArrayRef<ConvProblem> parts) {

@@ -48,36 +48,43 @@ static std::optional<Reason> resolveWindow(ConvProblem &p) {
   return std::nullopt;
 }
 
+std::optional<Reason> native::bindConv(Operation *op, ConvProblem &p) {
+  Operation *group = nn::groupOf(op);
+  Value input = op->getOperand(0), weights = op->getOperand(1), bias = op->getOperand(2);
+  p.input = nn::outerValue(group, input);
+  p.weights = nn::outerValue(group, weights);
+  if (!nn::isNone(bias))
+    p.bias = nn::outerValue(group, bias);
+  p.output = group->getResult(0);
+  p.dtype = dtypeOfValue(op->getResult(0));
+  p.inputType = dtypeOfValue(input);
+  p.weightsType = dtypeOfValue(weights);
+  p.inputBlock = nn::layoutOf(input).block;
+  p.outputBlock = nn::layoutOf(op->getResult(0)).block;
+  p.batch = p.context.sizesOf(p.input)[0];
+  if (p.context.elementsOf(p.output) == 0 || p.context.elementsOf(p.weights) == 0 ||
+      p.context.elementsOf(p.input) == 0)
+    return Reason{ReasonCode::Shape, "an operand is empty"};
+  return std::nullopt;
+}
+
 /// Fills all but the epilogue; a reason when there is no native code for it.
 static std::optional<Reason> resolveProblem(nn::ConvOp op, ConvProblem &p) {
-  Operation *group = nn::groupOf(op);
   p.op = op;
-  p.input = nn::outerValue(group, p.op.getInput());
-  p.weights = nn::outerValue(group, p.op.getWeights());
-  if (!nn::isNone(p.op.getBias()))
-    p.bias = nn::outerValue(group, p.op.getBias());
-  p.output = group->getResult(0);
-  p.dtype = dtypeOfValue(p.op.getResult());
+  std::optional<Reason> empty = bindConv(op, p);
   if (!DotTypes::isNative(p.dtype))
     return Reason{ReasonCode::ElementType,
                   "convolution is native for types of 32 and 64 bits only"};
-  p.inputType = dtypeOfValue(p.op.getInput());
-  p.weightsType = dtypeOfValue(p.op.getWeights());
+  if (empty)
+    return empty;
   p.window.outside = p.op.getPadValue();
-  p.inputBlock = nn::layoutOf(p.op.getInput()).block;
-  p.outputBlock = nn::layoutOf(p.op.getResult()).block;
-  p.batch = p.context.sizesOf(p.input)[0];
   p.groups = p.op.getGroup();
   p.outputs = p.context.sizesOf(p.weights)[0];
   p.channels = p.context.sizesOf(p.weights)[1] * p.groups;
   p.window.channels = p.channels;
-  if (p.context.elementsOf(p.output) == 0 || p.context.elementsOf(p.weights) == 0 ||
-      p.context.elementsOf(p.input) == 0)
-    return Reason{ReasonCode::Shape, "an operand is empty"};
   if (std::optional<Reason> reason = resolveWindow(p))
     return reason;
-  p.flops = 2.0 * double(p.batch) * double(p.outputPixels()) * double(p.outputs) *
-            double(p.channelsPerGroup()) * double(p.kernelPositions());
+  p.flops = p.countFlops();
   return std::nullopt;
 }
 

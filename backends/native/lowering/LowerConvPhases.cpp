@@ -53,24 +53,11 @@ static SmallVector<AxisPhase> phasesOf(const WindowAxis &axis, int64_t results) 
 /// All but geometry, weights and epilogue, which the phases have in common; or why there is no
 /// native code for it.
 static std::optional<Reason> resolveCommon(nn::ConvTransposeOp op, ConvProblem &p) {
-  Operation *group = nn::groupOf(op);
-  p.input = nn::outerValue(group, op.getInput());
-  p.weights = nn::outerValue(group, op.getWeights());
-  if (!nn::isNone(op.getBias()))
-    p.bias = nn::outerValue(group, op.getBias());
-  p.output = group->getResult(0);
-  p.dtype = dtypeOfValue(op.getResult());
-  p.inputType = dtypeOfValue(op.getInput());
-  p.weightsType = dtypeOfValue(op.getWeights());
-  p.inputBlock = nn::layoutOf(op.getInput()).block;
-  p.outputBlock = nn::layoutOf(op.getResult()).block;
-  p.batch = p.context.sizesOf(p.input)[0];
+  if (std::optional<Reason> reason = bindConv(op, p))
+    return reason;
   p.channels = p.context.sizesOf(p.weights)[0];
   p.outputs = p.context.sizesOf(p.weights)[1];
   p.window.channels = p.channels;
-  if (p.context.elementsOf(p.output) == 0 || p.context.elementsOf(p.weights) == 0 ||
-      p.context.elementsOf(p.input) == 0)
-    return Reason{ReasonCode::Shape, "an operand is empty"};
   if (std::optional<Reason> reason = passes::refusePhases(op))
     return reason;
   return refuseBlocked(p);
@@ -119,8 +106,7 @@ static ConvProblem problemOf(const ConvProblem &common, const AxisPhase &rows,
   for (int64_t row : rows.taps)
     for (int64_t column : columns.taps)
       p.filter->positions.push_back(row * columns.kernel + column);
-  p.flops = 2.0 * double(p.batch) * double(p.outputPixels()) * double(p.outputs) *
-            double(p.channels) * double(p.kernelPositions());
+  p.flops = p.countFlops();
   return p;
 }
 

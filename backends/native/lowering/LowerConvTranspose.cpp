@@ -187,11 +187,11 @@ static LoweringResult lower(nn::ConvTransposeOp op, const LoweringContext &conte
     StepBuffer columns = StepBuffer::scratchSpace(0, bytes * images);
     result.push_back(multiply(p, first, images, columns));
     WindowSum sum{p.window, images, std::nullopt};
-    if (!nn::isNone(p.op.getBias()))
-      sum.bias = StepBuffer::of(p.op.getBias());
-    result.push_back(
-        sumWindows(columns, StepBuffer::of(p.op.getResult(), first * p.outputs * plane * element),
-                   std::move(sum), p.dtype));
+    if (!nn::isNone(op.getBias()))
+      sum.bias = StepBuffer::of(op.getBias());
+    result.push_back(sumWindows(columns,
+                                StepBuffer::of(op.getResult(), first * p.outputs * plane * element),
+                                std::move(sum), p.dtype));
     result.back().share = 0;
   }
   return result;
