@@ -18,15 +18,34 @@ using namespace quern;
 using namespace quern::native;
 using namespace quern::passes;
 
-/// Why a convolution in blocks would not read groups of channels, if so.
-static std::optional<Reason> refuseChannels(const ConvFacts &conv, int64_t block) {
+/// The blocks that pay. Fewer results than fill a block are computed in one all the same where
+/// tiles of matrices multiply whole blocks: what they multiply for nothing takes less time than
+/// vectors or plain images would.
+static ReasonOr<Blocking> blocksOf(const ConvFacts &conv, int64_t block, bool isTiled) {
   ReasonOr<Blocking> blocking = chooseBlocks(conv, block);
+  bool readsBlocks = conv.groups == 1 && conv.inputs > 0 && conv.inputs % block == 0;
+  if (blocking || !isTiled || !readsBlocks || conv.outputs <= 0 ||
+      refuseBlocks(conv, {block, block}))
+    return blocking;
+  return Blocking{block, block};
+}
+
+/// Why a convolution in blocks would not read groups of channels, if so.
+static std::optional<Reason> refuseChannels(const ConvFacts &conv, int64_t block, bool isTiled) {
+  ReasonOr<Blocking> blocking = blocksOf(conv, block, isTiled);
   if (!blocking)
     return blocking.reason();
   if (blocking->input == 0)
     return Reason{ReasonCode::Layout,
                   "its input channels do not fill blocks of " + std::to_string(block)};
   return std::nullopt;
+}
+
+/// What is known of a convolution once its factors are bfloat16.
+template <typename Op> static ConvFacts narrowFacts(Op conv) {
+  ConvFacts facts = factsOf(conv);
+  facts.inputType = DType::BFloat16;
+  return facts;
 }
 
 /// Why a product with an unfolded image, which is packed once more in groups, does not pay, if so.
@@ -160,13 +179,13 @@ static bool isTiledPlain(const ConvFacts &conv, const nn::Shape &weights) {
 }
 
 bool NativePrecision::isTiledConv(nn::ConvOp conv) const {
-  ConvFacts facts = factsOf(conv);
+  ConvFacts facts = narrowFacts(conv);
   std::optional<nn::Shape> weights = nn::shapeOf(conv.getWeights()),
                            output = nn::shapeOf(conv.getResult());
   int64_t depth = facts.inputs / std::max<int64_t>(facts.groups, 1), block = target.channelBlock();
   if (!isImage(conv) || !weights || !weights->isStatic())
     return false;
-  if (!chooseBlocks(facts, block))
+  if (!blocksOf(facts, block, hasTiles()))
     return isTiledPlain(facts, *weights);
   // Pixels of a first layer have four channels, of which a row of the filter's lies together.
   constexpr int64_t kFewChannels = 4;
@@ -202,9 +221,8 @@ std::optional<Reason> NativePrecision::refuseTransposed(nn::ConvTransposeOp conv
     return noBlockableImage();
   if (std::optional<Reason> reason = refusePhases(conv))
     return reason;
-  ConvFacts facts = factsOf(conv);
-  facts.inputType = DType::BFloat16;
-  if (std::optional<Reason> reason = refuseChannels(facts, block))
+  ConvFacts facts = narrowFacts(conv);
+  if (std::optional<Reason> reason = refuseChannels(facts, block, hasTiles()))
     return reason;
   if (hasFastPairs(target))
     return std::nullopt;
@@ -271,13 +289,13 @@ std::optional<Reason> NativePrecision::refuse(Operation *op) const {
   if (!conv)
     return std::nullopt;
   if (isImage(conv)) {
-    // Where float32 is computed in blocks.
-    ConvFacts facts = factsOf(conv), narrow = facts;
-    narrow.inputType = DType::BFloat16;
     if (isFasterByWinograd(conv))
       return Reason{ReasonCode::Form, "Winograd's algorithm in float32 is faster by estimate"};
-    if (chooseBlocks(facts, target.channelBlock()))
-      return refuseChannels(narrow, target.channelBlock());
+    // Where float32 is computed in blocks, or tiles multiply what would not fill them.
+    int64_t block = target.channelBlock();
+    ConvFacts narrow = narrowFacts(conv);
+    if (chooseBlocks(factsOf(conv), block) || blocksOf(narrow, block, hasTiles()))
+      return refuseChannels(narrow, block, hasTiles());
   }
   return refuseUnfolded(conv);
 }
@@ -299,7 +317,9 @@ std::optional<Reason> NativeProducts::refuse(const ProductFacts &product) const 
                   .hasConstantWeights = true};
   if (product.spatialRank != 2 || product.inputs < 0 || product.outputs < 0)
     return noBlockableImage();
-  return refuseChannels(facts, target.channelBlock());
+  constexpr DType kSums = DType::Int32;
+  return refuseChannels(facts, target.channelBlock(),
+                        TileUnit::has(target, {DType::UInt8, DType::Int8, kSums, kSums}));
 }
 
 /// The block of an image of `channels` channels whose rows tiles read; as all who read or make it
@@ -346,17 +366,23 @@ Blocking NativeLayouts::widest(const Blocking &blocking, const ConvFacts &facts)
   return {blocking.input == least ? input : blocking.input, output};
 }
 
+/// Whether tiles multiply its factors as they are.
+template <typename Op> static bool isTiled(Op conv, const ConvFacts &facts, const Target &target) {
+  DType weights = nn::dtypeOf(nn::elementTypeOf(conv.getWeights()));
+  return TileUnit::has(target, {facts.inputType, weights, facts.dtype, facts.dtype});
+}
+
 ReasonOr<Blocking> NativeLayouts::blockConv(nn::ConvOp conv) const {
   ReasonOr<Blocking> blocking = ChannelBlocks::blockConv(conv);
+  ConvFacts facts = factsOf(conv);
   int64_t least = target.channelBlock();
+  if (!blocking && isImage(conv))
+    blocking = blocksOf(facts, least, isTiled(conv, facts, target));
   if ((!blocking || blocking->input == 0) && isImage(conv) && isFasterByWinograd(conv))
     return Blocking{least, least};
   if (!blocking)
     return blocking;
-  ConvFacts facts = factsOf(conv);
-  DType weights = nn::dtypeOf(nn::elementTypeOf(conv.getWeights()));
-  bool isTiled = TileUnit::has(target, {facts.inputType, weights, facts.dtype, facts.dtype});
-  if (!isTiled) {
+  if (!isTiled(conv, facts, target)) {
     // A convolution of each channel by itself follows the image that it is given.
     int64_t given = sourceBlock(conv.getInput());
     return facts.isDepthwise() && given > least ? Blocking{given, given} : blocking;
@@ -366,12 +392,12 @@ ReasonOr<Blocking> NativeLayouts::blockConv(nn::ConvOp conv) const {
 
 ReasonOr<Blocking> NativeLayouts::blockTransposed(nn::ConvTransposeOp conv) const {
   ReasonOr<Blocking> blocking = ChannelBlocks::blockTransposed(conv);
+  ConvFacts facts = factsOf(conv);
+  if (!blocking && isImage(conv) && !refusePhases(conv))
+    blocking = blocksOf(facts, target.channelBlock(), isTiled(conv, facts, target));
   if (!blocking)
     return blocking;
-  ConvFacts facts = factsOf(conv);
-  DType weights = nn::dtypeOf(nn::elementTypeOf(conv.getWeights()));
-  bool isTiled = TileUnit::has(target, {facts.inputType, weights, facts.dtype, facts.dtype});
-  return isTiled ? widest(*blocking, facts) : *blocking;
+  return isTiled(conv, facts, target) ? widest(*blocking, facts) : *blocking;
 }
 
 ReasonOr<Blocking> NativeLayouts::blockPool(Operation *pool, int64_t given) const {
