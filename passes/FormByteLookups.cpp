@@ -50,12 +50,19 @@ static bool isNumber(Value value) {
   return isConstant(value) && shape && shape->numElements() == 1;
 }
 
+/// The same of a scale or a zero point: one of blocks is of one shape of tensors, though there is
+/// but one block.
+static bool isForAll(Value value) {
+  std::optional<Shape> shape = shapeOf(value.getType());
+  return isNumber(value) && (isNone(value) || shape->rank() <= 1);
+}
+
 /// Whether each element that `op` gives follows from those at its place, and numbers.
 static bool isOfElements(Operation *op) {
   if (!op || op->getNumResults() != 1)
     return false;
   if (isa<QuantizeOp, DequantizeOp>(op))
-    return llvm::all_of(op->getOperands().drop_front(), isNumber);
+    return llvm::all_of(op->getOperands().drop_front(), isForAll);
   return isa<ElementwiseOpInterface, CastOp>(op);
 }
 

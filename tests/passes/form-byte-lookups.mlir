@@ -56,3 +56,15 @@ func.func @others(%x: tensor<2x3xui8>, %y: tensor<2x3xui8>) -> (tensor<2x3xui8>,
   %7 = nn.max %x, %bound : (tensor<2x3xui8>, tensor<ui8>) -> tensor<2x3xui8>
   return %3, %4, %6, %7 : tensor<2x3xui8>, tensor<2x3xui8>, tensor<1x2x3xui8>, tensor<2x3xui8>
 }
+
+// A scale for each block, though it be one number: it is of no other shape.
+// CHECK-LABEL: @block_of_one
+func.func @block_of_one(%x: tensor<1x1xi8>) -> tensor<1x1xui8> {
+  // CHECK-NOT: nn.byte_lookup
+  %none = nn.none
+  %block = nn.constant dense<0.3> : tensor<1x1xf32>
+  %scale = nn.constant dense<0.7> : tensor<f32>
+  %0 = nn.dequantize %x, %block, %none {to = f32, axis = 1 : i64, block_size = 1 : i64} : (tensor<1x1xi8>, tensor<1x1xf32>, none) -> tensor<1x1xf32>
+  %1 = nn.quantize %0, %scale, %none {precision = f32, to = ui8} : (tensor<1x1xf32>, tensor<f32>, none) -> tensor<1x1xui8>
+  return %1 : tensor<1x1xui8>
+}
