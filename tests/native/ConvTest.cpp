@@ -1,6 +1,8 @@
 //===- ConvTest.cpp - convolutions through the whole compiler -------------===//
 #include "tests/native/ConvGraph.h"
 
+#include <gmock/gmock.h>
+
 using namespace quern;
 using namespace quern::native;
 
@@ -336,6 +338,8 @@ TEST(ConvTest, ChannelsThatDoNotFillBlocks) {
       for (Tensor::Dims strides : {Tensor::Dims{1, 1}, Tensor::Dims{2, 1}}) {
         ConvCase c{{2, channels, 7, 9}, 16, {3, 3}, strides, {}, {1, 1, 1, 1}};
         graph.output(addConv(graph, c, &image), describe(c));
+        ConvCase pixels{{2, channels, 7, 9}, 16, {1, 1}, strides};
+        graph.output(addConv(graph, pixels, &image), describe(pixels));
       }
     }
     GraphCheck check;
@@ -343,6 +347,21 @@ TEST(ConvTest, ChannelsThatDoNotFillBlocks) {
     check.options.winograd = WinogradUse::Off; // which rounds
     expectExact(graph, check);
   }
+}
+
+// Filters of one pixel read plain what comes so, and blocks that a convolution leaves.
+TEST(ConvTest, PixelsAreReadAsTheyCome) {
+  Graph graph;
+  GraphValue x = graph.input("1x24x8x8xf32");
+  GraphValue a = addConv(graph, {{1, 24, 8, 8}, 72, {1, 1}}, &x);
+  GraphValue b = addConv(graph, {{1, 72, 8, 8}, 72, {3, 3}, {}, {}, {1, 1, 1, 1}, 72}, &a);
+  graph.output(addConv(graph, {{1, 72, 8, 8}, 32, {1, 1}}, &b));
+  std::vector<std::string> kernels;
+  for (const ProfileRow &step : expectExact(graph).steps)
+    kernels.push_back(step.kernel);
+  EXPECT_THAT(kernels,
+              testing::ElementsAre(testing::HasSubstr("dot"), testing::HasSubstr("depthwise"),
+                                   testing::HasSubstr("dot"), testing::HasSubstr("transpose")));
 }
 
 // A model of a few bytes may have millions of images.

@@ -359,7 +359,8 @@ TEST(PrecisionTest, SlowPairsStayFloat32) {
   }
 }
 
-// What is computed on plain images is so in float32, wherever.
+// What is computed on plain images is so in float32, wherever; few results are in blocks where
+// tiles multiply them.
 TEST(PrecisionTest, SumsOfWindowsStayFloat32) {
   auto transposed = [](const char *image, const char *weights, const char *attributes) {
     Graph graph;
@@ -372,7 +373,8 @@ TEST(PrecisionTest, SumsOfWindowsStayFloat32) {
   const char *byTwo = "strides = array<i64: 2, 2>, group = 1";
   for (const char *cpu : {"znver4", "graniterapids"}) {
     EXPECT_FALSE(staysFloat32(transposed("1x64x14x14xf32", "64x32x2x2xf32", byTwo), cpu));
-    EXPECT_TRUE(staysFloat32(transposed("1x64x14x14xf32", "64x3x2x2xf32", byTwo), cpu));
+    EXPECT_EQ(staysFloat32(transposed("1x64x14x14xf32", "64x3x2x2xf32", byTwo), cpu),
+              cpu == std::string_view("znver4"));
     EXPECT_TRUE(staysFloat32(transposed("1x64x14x14xf32", "64x32x1x1xf32", byTwo), cpu));
     EXPECT_TRUE(staysFloat32(
         transposed("1x64x14x14xf32", "64x32x2x2xf32", "strides = array<i64: 2, 2>, group = 2"),

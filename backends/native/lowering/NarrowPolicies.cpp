@@ -382,9 +382,12 @@ ReasonOr<Blocking> NativeLayouts::blockConv(nn::ConvOp conv) const {
     return Blocking{least, least};
   if (!blocking)
     return blocking;
+  int64_t given = sourceBlock(conv.getInput());
+  // What comes in blocks is read so, though channels do not fill the last one.
+  if (blocking->input == 0 && given == least && !refuseBlocks(facts, {least, least}))
+    blocking = Blocking{least, blocking->output};
   if (!isTiled(conv, facts, target)) {
     // A convolution of each channel by itself follows the image that it is given.
-    int64_t given = sourceBlock(conv.getInput());
     return facts.isDepthwise() && given > least ? Blocking{given, given} : blocking;
   }
   return widest(*blocking, facts);
