@@ -51,6 +51,9 @@ template <typename Op>
 // NOLINTNEXTLINE(bugprone-crtp-constructor-accessibility)
 class AmplifiesErrors : public mlir::OpTrait::TraitBase<Op, AmplifiesErrors> {};
 
+/// Whether an op only moves channels into blocks, out of them or between them.
+bool movesBlocks(mlir::Operation *op);
+
 namespace detail {
 /// Checks that the declared result types are compatible with the inferred ones.
 mlir::LogicalResult verifyResultTypes(mlir::Operation *op);

@@ -64,4 +64,18 @@ def NN_UnpackOp : NN_Op<"unpack"> {
   let extraClassDeclaration = NN_Blockable.declaration;
 }
 
+def NN_GatherChannelsOp : NN_Op<"gather_channels"> {
+  let summary = "channels of images in blocks, put into blocks anew";
+  let description = [{
+    Lanes of the inputs count block by block, those of the first input before those of the second.
+    `lanes` says for each channel of the result which one it is, -1: zero. What does not fill the
+    last block may be anything, as in any tensor in blocks but of nn.pack; kernels leave zeros. The
+    result's type says how large its blocks are; those of the inputs may differ.
+  }];
+  let arguments = (ins Variadic<NN_Tensor>:$inputs, DenseI64ArrayAttr:$lanes);
+  let results = (outs AnyRankedTensor:$result);
+  let hasCanonicalizer = 1;
+  let extraClassDeclaration = NN_Blockable.declaration;
+}
+
 #endif // QUERN_IR_STRUCTUREOPS_TD

@@ -7,8 +7,8 @@
 //
 // Channels that do not fill their last block leave padding in it. Ops that work
 // lane by lane (elementwise, pools, depthwise convolution) may read padding,
-// whatever it holds; other convolutions, nn.lrn and nn.concat take whole blocks only
-// (SinkUnpack.cpp, LayoutBorders.cpp).
+// whatever it holds; other convolutions and nn.lrn take whole blocks only
+// (SinkUnpack.cpp, SinkChannels.cpp, LayoutBorders.cpp).
 //
 //===----------------------------------------------------------------------===//
 #include "passes/BlockedImages.h"
@@ -97,6 +97,7 @@ struct AssignLayoutsPass : passes::impl::AssignLayoutsPassBase<AssignLayoutsPass
     blocking.add<BlockConv<ConvOp>, BlockConv<ConvTransposeOp>, BlockPool<MaxPoolOp>,
                  BlockPool<AveragePoolOp>, BlockPool<GlobalPoolOp>>(context, decides);
     populateSinkUnpackPatterns(blocking);
+    populateSinkChannelPatterns(blocking);
     PackOp::getCanonicalizationPatterns(blocking, context);
     UnpackOp::getCanonicalizationPatterns(blocking, context);
     populateLayoutBorderPatterns(borders);

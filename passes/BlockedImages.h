@@ -49,6 +49,8 @@ mlir::Value beforePixels(mlir::Value value);
 
 /// SinkUnpack.cpp: ops on unpacked images are computed in blocks.
 void populateSinkUnpackPatterns(mlir::RewritePatternSet &patterns);
+/// SinkChannels.cpp: what moves channels of unpacked images moves them in blocks.
+void populateSinkChannelPatterns(mlir::RewritePatternSet &patterns);
 /// LayoutBorders.cpp: what moves elements into blocks and out of them.
 void populateLayoutBorderPatterns(mlir::RewritePatternSet &patterns);
 

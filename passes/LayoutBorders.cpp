@@ -5,7 +5,10 @@
 //
 //===----------------------------------------------------------------------===//
 #include "passes/BlockedImages.h"
+#include "passes/LayoutPolicy.h"
 #include "passes/StaticReshape.h"
+
+#include "llvm/ADT/Sequence.h"
 
 using namespace mlir;
 using namespace quern;
@@ -32,33 +35,15 @@ template <typename Op> struct MakeBorderReshape : OpRewritePattern<Op> {
   }
 };
 
-/// From blocks to others of which one is a multiple of the other, parts of pixels move, not single
-/// channels by way of a plain image.
+/// From blocks to others channels move, not by way of a plain image.
 struct MoveBetweenBlocks : OpRewritePattern<PackOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(PackOp op, PatternRewriter &rewriter) const override {
     auto unpack = op.getInput().getDefiningOp<UnpackOp>();
-    auto image = dyn_cast<RankedTensorType>(op.getInput().getType());
-    if (!unpack || !image || !image.hasStaticShape())
-      return rewriter.notifyMatchFailure(op, "it packs no unpacked image of known sizes");
-    int64_t from = layoutOf(unpack.getInput()).block, to = layoutOf(op.getResult()).block;
-    int64_t channels = image.getDimSize(1), wide = std::max(from, to), narrow = std::min(from, to);
-    if (narrow == 0 || channels % wide != 0 || wide % narrow != 0)
-      return rewriter.notifyMatchFailure(op, "channels do not fill both blocks");
-    // [N, C / wide, parts, pixels, narrow] and [N, C / wide, pixels, parts, narrow].
-    int64_t images = image.getDimSize(0), parts = wide / narrow;
-    int64_t pixels = images * channels > 0 ? image.getNumElements() / (images * channels) : 0;
-    SmallVector<int64_t> sizes{images, channels / wide, parts, pixels, narrow};
-    if (from > to)
-      std::swap(sizes[2], sizes[3]);
-    Value split = createStaticReshape(rewriter, op.getLoc(), unpack.getInput(), sizes);
-    std::swap(sizes[2], sizes[3]);
-    Type elements = elementTypeOf(split);
-    Value moved = rewriter.create<TransposeOp>(op.getLoc(), RankedTensorType::get(sizes, elements),
-                                               split, ArrayRef<int64_t>{0, 1, 3, 2, 4});
-    auto result = cast<RankedTensorType>(op.getResult().getType());
-    rewriter.replaceOp(
-        op, createStaticReshape(rewriter, op.getLoc(), moved, result.getShape(), layoutOf(result)));
+    if (!unpack || !sourceBlock(op.getInput()) || unpack.getInput().getType() == op.getType())
+      return rewriter.notifyMatchFailure(op, "it packs no image that was in other blocks");
+    auto lanes = llvm::to_vector(llvm::seq<int64_t>(0, unpack.getChannels()));
+    rewriter.replaceOpWithNewOp<GatherChannelsOp>(op, op.getType(), unpack.getInput(), lanes);
     return success();
   }
 };
@@ -134,4 +119,5 @@ struct TransposeUnpacked : OpRewritePattern<TransposeOp> {
 void passes::populateLayoutBorderPatterns(RewritePatternSet &patterns) {
   patterns.add<MakeBorderReshape<PackOp>, MakeBorderReshape<UnpackOp>, MoveBetweenBlocks,
                PackTransposed, TransposeUnpacked>(patterns.getContext());
+  GatherChannelsOp::getCanonicalizationPatterns(patterns, patterns.getContext());
 }

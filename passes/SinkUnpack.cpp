@@ -2,7 +2,8 @@
 //
 // An nn.unpack sinks through the op that reads its image: that becomes one on blocks, and its
 // result is unpacked. Channels that do not fill their last block leave padding in it. Ops that work
-// lane by lane may read padding, whatever it holds; nn.lrn and nn.concat take whole blocks only.
+// lane by lane may read padding, whatever it holds; nn.lrn takes whole blocks only. What moves
+// channels is in SinkChannels.cpp.
 //
 //===----------------------------------------------------------------------===//
 #include "ir/Constants.h"
@@ -114,92 +115,6 @@ struct SinkPixelReshape : OpInterfaceRewritePattern<GraphOpInterface> {
   }
 };
 
-/// A concatenation of channels whose operands are all of whole blocks, one of
-/// them unpacked, concatenates blocks.
-struct SinkThroughConcat : OpRewritePattern<ConcatOp> {
-  using OpRewritePattern::OpRewritePattern;
-  LogicalResult matchAndRewrite(ConcatOp op, PatternRewriter &rewriter) const override {
-    if (op.getAxis() != 1)
-      return rewriter.notifyMatchFailure(op, "the axis is not that of the channels");
-    int64_t block = 0;
-    for (Value operand : op->getOperands())
-      block = block ? block : sourceBlock(operand);
-    if (!block)
-      return rewriter.notifyMatchFailure(op, "no operand is unpacked");
-    auto hasWholeBlocks = [&](Value operand) {
-      std::optional<int64_t> channels = channelsOf(operand);
-      return channels && *channels % block == 0;
-    };
-    if (!llvm::all_of(op->getOperands(), hasWholeBlocks) || !channelsOf(op.getResult()))
-      return rewriter.notifyMatchFailure(op, "an operand is no image of whole blocks");
-    SmallVector<Value> operands;
-    for (Value operand : op->getOperands())
-      operands.push_back(toLanes(rewriter, operand, block));
-    rewriter.modifyOpInPlace(op, [&] { op.setAxis(1); });
-    replaceByBlocked(op, operands, block, rewriter);
-    return success();
-  }
-};
-
-/// An unpacked image whose parts have whole blocks is split by blocks.
-struct SinkThroughSplit : OpRewritePattern<SplitOp> {
-  using OpRewritePattern::OpRewritePattern;
-  LogicalResult matchAndRewrite(SplitOp op, PatternRewriter &rewriter) const override {
-    int64_t block = sourceBlock(op.getInput());
-    if (op.getAxis() != 1 || block == 0 || !hasStaticSizes(op.getInput()))
-      return rewriter.notifyMatchFailure(op, "it splits no channels of an unpacked image");
-    SmallVector<int64_t> parts;
-    SmallVector<Type> types;
-    for (Value result : op.getResults()) {
-      std::optional<int64_t> channels = channelsOf(result);
-      if (!channels || *channels % block != 0 || !hasStaticSizes(result))
-        return rewriter.notifyMatchFailure(op, "a part is no image of whole blocks");
-      parts.push_back(*channels / block);
-      types.push_back(viewType(result.getType(), block));
-    }
-    Value sizes =
-        createConstant(rewriter, op.getLoc(), Tensor::ofInts({parts.begin(), parts.end()}));
-    auto split = rewriter.create<SplitOp>(
-        op.getLoc(), types, viewOfBlocks(rewriter, blockedSource(op.getInput(), block)), sizes,
-        /*axis=*/1);
-    SmallVector<Value> images;
-    for (auto [view, result] : llvm::zip_equal(split.getResults(), op.getResults()))
-      images.push_back(imageOfBlocks(rewriter, view, result.getType(), block));
-    rewriter.replaceOp(op, images);
-    return success();
-  }
-};
-
-/// A slice of whole blocks of an unpacked image is one of blocks.
-struct SinkThroughSlice : OpRewritePattern<SliceOp> {
-  using OpRewritePattern::OpRewritePattern;
-  LogicalResult matchAndRewrite(SliceOp op, PatternRewriter &rewriter) const override {
-    int64_t block = sourceBlock(op.getInput());
-    if (block == 0 || !hasStaticSizes(op.getInput()) || !hasStaticSizes(op.getResult()))
-      return rewriter.notifyMatchFailure(op, "it cuts no unpacked image of known sizes");
-    std::optional<SmallVector<int64_t>> cut = op.getCutDimensions(TypeFacts());
-    std::optional<std::vector<int64_t>> starts = TypeFacts().integersOf(op.getStarts()),
-                                        steps = TypeFacts().integersOf(op.getSteps());
-    if (!cut || cut->size() != 1 || cut->front() != 1 || !starts || starts->size() != 1 ||
-        !(isNone(op.getSteps()) || steps == std::vector<int64_t>{1}))
-      return rewriter.notifyMatchFailure(op, "it cuts not just a range of channels");
-    int64_t channels = *channelsOf(op.getInput()), count = *channelsOf(op.getResult());
-    int64_t start = std::clamp<int64_t>(
-        starts->front() < 0 ? starts->front() + channels : starts->front(), 0, channels);
-    if (start % block != 0 || count % block != 0)
-      return rewriter.notifyMatchFailure(op, "it cuts through a block");
-    auto number = [&](int64_t value) {
-      return createConstant(rewriter, op.getLoc(), Tensor::ofInts({value}));
-    };
-    Value view = rewriter.create<SliceOp>(
-        op.getLoc(), viewType(op.getResult().getType(), block),
-        viewOfBlocks(rewriter, blockedSource(op.getInput(), block)), number(start / block),
-        number((start + count) / block), number(1), op.getSteps());
-    replaceByBlocksOf(op, view, block, rewriter);
-    return success();
-  }
-};
-
 /// Pads around the pixels of an unpacked image surround blocks of them.
 struct SinkThroughPad : OpRewritePattern<PadOp> {
   using OpRewritePattern::OpRewritePattern;
@@ -294,8 +209,6 @@ struct SinkThroughLrn : OpRewritePattern<LrnOp> {
 } // namespace
 
 void passes::populateSinkUnpackPatterns(RewritePatternSet &patterns) {
-  patterns
-      .add<SinkPixelReshape, SinkThroughElementwise, SinkThroughConcat, SinkThroughInstanceNorm,
-           SinkThroughLrn, SinkThroughPad, SinkThroughResize, SinkThroughSlice, SinkThroughSplit>(
-          patterns.getContext());
+  patterns.add<SinkPixelReshape, SinkThroughElementwise, SinkThroughInstanceNorm, SinkThroughLrn,
+               SinkThroughPad, SinkThroughResize>(patterns.getContext());
 }

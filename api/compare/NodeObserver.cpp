@@ -148,7 +148,7 @@ size_t NodeObserver::addRow(const plan::ObservedOp &observed, mlir::OpResult val
       row.outputs.push_back(observed.graph.part.outputNumbers[i]);
   row.producers = producersOf(observed);
   // What only moves elements bears the name of what it is done for.
-  if (!llvm::isa<nn::PackOp, nn::UnpackOp>(source.getOwner()))
+  if (!nn::movesBlocks(source.getOwner()))
     imported.want(row.node.node, row.node.result);
   rows.push_back(std::move(row));
   return rows.size() - 1;

@@ -99,7 +99,7 @@ private:
     if (step)
       return observed.firstStep <= *step && *step < observed.endStep;
     std::vector<std::string> names = nn::nodeNames(observed.op.op->getLoc());
-    return !llvm::isa<nn::PackOp, nn::UnpackOp>(observed.op.op) &&
+    return !nn::movesBlocks(observed.op.op) &&
            std::ranges::find(names, place) != names.end();
   }
 

@@ -226,6 +226,7 @@ std::span<const CostRow> plan::moveCosts() {
       moves<nn::TileOp>(),
       moves<nn::PackOp>(),
       moves<nn::UnpackOp>(),
+      moves<nn::GatherChannelsOp>(),
       moves<nn::ZipMapOp>(),
       moves<nn::MapEntriesOp>(),
       moves<nn::SequenceOp>(),

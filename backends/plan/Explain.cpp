@@ -154,7 +154,7 @@ void Explainer::placeNodes() {
     auto step = stepOf.find(node.op);
     Fate fate = step == stepOf.end() ? fateOf(node.op) : Fate::Step;
     size_t number = step == stepOf.end() ? 0 : step->second;
-    if (isa<nn::PackOp, nn::UnpackOp>(node.op))
+    if (nn::movesBlocks(node.op))
       moves.emplace_back(node.op, fate, number);
     else if (auto group = dyn_cast<nn::GroupOp>(node.op))
       for (Operation &inner : group.getBody().front().without_terminator()) {

@@ -92,10 +92,59 @@ static Expected<std::vector<Tensor>> evalUnpack(const OpCall &call) {
   return std::vector<Tensor>{result};
 }
 
+/// The sizes of a tensor in blocks, all of whose lanes are channels.
+static BlockedDims dimsOfLanes(const std::vector<int64_t> &dims) {
+  std::span<const int64_t> plane(dims.begin() + 2, dims.end() - 1);
+  return {dims.front(), dims[1] * dims.back(), dims[1], countOf(plane), dims.back()};
+}
+
+static Expected<std::vector<Tensor>> evalGatherChannels(const OpCall &call) {
+  std::vector<int64_t> lanes = call.attributes.getInts("lanes");
+  int64_t block = call.attributes.getInt("output_block");
+  if (block < 1)
+    return invalidInput(fmt::format("block must be positive, found {}", block));
+  for (const Tensor &input : call.inputs)
+    if (input.rank() < 3 || input.dtype() != call.inputs[0].dtype())
+      return invalidInput("inputs must be alike and in blocks, found " + input.describe());
+  std::vector<int64_t> resultDims = call.inputs[0].dims();
+  resultDims[1] = ceilDiv(static_cast<int64_t>(lanes.size()), block);
+  resultDims.back() = block;
+  QUERN_ASSIGN(Tensor result, call.allocateResult(0, call.inputs[0].dtype(), resultDims));
+  if (result.numElements() == 0)
+    return std::vector<Tensor>{result};
+  BlockedDims to = dimsOfLanes(resultDims);
+  for (int64_t channel = 0; channel < static_cast<int64_t>(lanes.size()); ++channel) {
+    int64_t lane = lanes[channel];
+    if (lane < 0)
+      continue; // The zeros of the allocation.
+    size_t number = 0;
+    auto lanesOf = [&](size_t i) { return dimsOfLanes(call.inputs[i].dims()).channels; };
+    for (; number < call.inputs.size() && lane >= lanesOf(number); ++number)
+      lane -= lanesOf(number);
+    if (number == call.inputs.size())
+      return invalidInput(fmt::format("there is no lane {}", lanes[channel]));
+    const Tensor &input = call.inputs[number];
+    BlockedDims from = dimsOfLanes(input.dims());
+    if (from.batch != to.batch || from.plane != to.plane)
+      return invalidInput("inputs must be of as many pixels, found " + input.describe());
+    QUERN_TRY(visitStorage(result.dtype(), [&]<typename T>() -> Status {
+      for (int64_t n = 0; n < to.batch; ++n)
+        QUERN_TRY(call.budget.forParts(to.plane, 4, [&](int64_t begin, int64_t stop) {
+          for (int64_t i = begin; i < stop; ++i)
+            result.mutableData<T>()[to.blockedOffset(n, channel, i)] =
+                input.data<T>()[from.blockedOffset(n, lane, i)];
+        }));
+      return Status::ok();
+    }));
+  }
+  return std::vector<Tensor>{result};
+}
+
 std::span<const EvaluatorRow> reference::structureEvaluators() {
   static constexpr EvaluatorRow rows[] = {
       {"nn.pack", evalPack},
       {"nn.unpack", evalUnpack},
+      {"nn.gather_channels", evalGatherChannels},
   };
   return rows;
 }

@@ -179,3 +179,35 @@ func.func @two_roots(%x: tensor<4x4xf32>) {
   } : (tensor<4x4xf32>) -> tensor<4x4xf32>
   return
 }
+
+// -----
+
+func.func @gather_into_nothing(%x: tensor<1x2x5x16xf32, #nn.blocked<16>>) {
+  // expected-error @+1 {{puts channels into blocks, found 'tensor<1x1x5x16xf32>'}}
+  %0 = nn.gather_channels %x {lanes = array<i64: 1>} : (tensor<1x2x5x16xf32, #nn.blocked<16>>) -> tensor<1x1x5x16xf32>
+  return
+}
+
+// -----
+
+func.func @gather_of_plain(%x: tensor<1x2x5x16xf32>) {
+  // expected-error @+1 {{inputs must be of a known number of blocks, found 'tensor<1x2x5x16xf32>'}}
+  %0 = nn.gather_channels %x {lanes = array<i64: 1>} : (tensor<1x2x5x16xf32>) -> tensor<1x1x5x16xf32, #nn.blocked<16>>
+  return
+}
+
+// -----
+
+func.func @gather_of_others(%x: tensor<1x2x5x16xf32, #nn.blocked<16>>, %y: tensor<1x2x6x16xf32, #nn.blocked<16>>) {
+  // expected-error @+1 {{dimension 2}}
+  %0 = nn.gather_channels %x, %y {lanes = array<i64: 1>} : (tensor<1x2x5x16xf32, #nn.blocked<16>>, tensor<1x2x6x16xf32, #nn.blocked<16>>) -> tensor<1x1x5x16xf32, #nn.blocked<16>>
+  return
+}
+
+// -----
+
+func.func @gather_beyond(%x: tensor<1x2x5x16xf32, #nn.blocked<16>>) {
+  // expected-error @+1 {{lanes must be in [-1, 32), found 32}}
+  %0 = nn.gather_channels %x {lanes = array<i64: 31, 32>} : (tensor<1x2x5x16xf32, #nn.blocked<16>>) -> tensor<1x1x5x16xf32, #nn.blocked<16>>
+  return
+}

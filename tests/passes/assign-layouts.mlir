@@ -478,7 +478,7 @@ func.func @taps(%x: tensor<1x24x8x8xf32>) -> (tensor<1x24x8x8xf32>, tensor<1x24x
 
 // -----
 
-// Parts of whole blocks are split and cut by blocks; 24 channels fill none.
+// Parts that begin with a block are split and cut by blocks; of others channels are gathered.
 // CHECK-LABEL: func @parts
 // CHECK: %[[C:.*]] = nn.conv
 // CHECK: %[[V:.*]] = nn.reshape %[[C]], {{.*}} -> tensor<1x3x8x8x16xf32>
@@ -486,9 +486,9 @@ func.func @taps(%x: tensor<1x24x8x8xf32>) -> (tensor<1x24x8x8xf32>, tensor<1x24x
 // CHECK: nn.reshape %[[S]]#0, {{.*}} -> tensor<1x1x8x8x16xf32, #nn.blocked<16>>
 // CHECK: %[[P:.*]] = nn.slice {{.*}} : (tensor<1x3x8x8x16xf32>, {{.*}}) -> tensor<1x2x8x8x16xf32>
 // CHECK: nn.reshape %[[P]], {{.*}} -> tensor<1x2x8x8x16xf32, #nn.blocked<16>>
-// CHECK: nn.unpack
-// CHECK: nn.slice {{.*}} -> tensor<1x24x8x8xf32>
-// CHECK: nn.split {{.*}} -> (tensor<1x24x8x8xf32>, tensor<1x24x8x8xf32>)
+// CHECK: nn.gather_channels %[[C]] {lanes = array<i64: 24, 25, {{.*}}, 46, 47>} : {{.*}} -> tensor<1x2x8x8x16xf32, #nn.blocked<16>>
+// CHECK: nn.gather_channels %[[C]] {lanes = array<i64: 0, 1, {{.*}}, 22, 23>}
+// CHECK-NOT: nn.gather_channels
 func.func @parts(%x: tensor<1x16x8x8xf32>) -> (tensor<1x16x8x8xf32>, tensor<1x32x8x8xf32>, tensor<1x32x8x8xf32>, tensor<1x24x8x8xf32>, tensor<1x24x8x8xf32>, tensor<1x24x8x8xf32>) {
   %none = nn.none
   %w = nn.weight "w", 0 : tensor<48x16x1x1xf32>
@@ -508,13 +508,11 @@ func.func @parts(%x: tensor<1x16x8x8xf32>) -> (tensor<1x16x8x8xf32>, tensor<1x32
 
 // -----
 
-// From blocks of 32 to blocks of 16 half pixels move; what fills no block of 32 goes by a plain image.
+// From blocks to others channels move, not by way of a plain image.
 // CHECK-LABEL: func @between
-// CHECK: %[[S:.*]] = nn.reshape %arg0, {{.*}} -> tensor<2x2x15x2x16xf32>
-// CHECK: %[[T:.*]] = nn.transpose %[[S]] {perm = array<i64: 0, 1, 3, 2, 4>} : (tensor<2x2x15x2x16xf32>) -> tensor<2x2x2x15x16xf32>
-// CHECK: nn.reshape %[[T]], {{.*}} -> tensor<2x4x3x5x16xf32, #nn.blocked<16>>
-// CHECK: nn.unpack %arg1
-// CHECK: nn.pack
+// CHECK: nn.gather_channels %arg0 {{.*}} -> tensor<2x4x3x5x16xf32, #nn.blocked<16>>
+// CHECK: nn.gather_channels %arg1 {lanes = array<i64: 0, 1, {{.*}}, 46, 47>} : {{.*}} -> tensor<2x3x3x5x16xf32, #nn.blocked<16>>
+// CHECK-NOT: nn.pack
 func.func @between(%x: tensor<2x2x3x5x32xf32, #nn.blocked<32>>, %y: tensor<2x2x3x5x32xf32, #nn.blocked<32>>) -> (tensor<2x4x3x5x16xf32, #nn.blocked<16>>, tensor<2x3x3x5x16xf32, #nn.blocked<16>>) {
   %0 = nn.unpack %x {channels = 64 : i64} : (tensor<2x2x3x5x32xf32, #nn.blocked<32>>) -> tensor<2x64x3x5xf32>
   %1 = nn.pack %0 : (tensor<2x64x3x5xf32>) -> tensor<2x4x3x5x16xf32, #nn.blocked<16>>
@@ -526,11 +524,80 @@ func.func @between(%x: tensor<2x2x3x5x32xf32, #nn.blocked<32>>, %y: tensor<2x2x3
 // -----
 
 // CHECK-LABEL: func @toWider
-// CHECK: %[[S:.*]] = nn.reshape %arg0, {{.*}} -> tensor<2x2x2x15x16xf32>
-// CHECK: %[[T:.*]] = nn.transpose %[[S]] {perm = array<i64: 0, 1, 3, 2, 4>} : (tensor<2x2x2x15x16xf32>) -> tensor<2x2x15x2x16xf32>
-// CHECK: nn.reshape %[[T]], {{.*}} -> tensor<2x2x3x5x32xf32, #nn.blocked<32>>
+// CHECK: nn.gather_channels %arg0 {{.*}} -> tensor<2x2x3x5x32xf32, #nn.blocked<32>>
 func.func @toWider(%x: tensor<2x4x3x5x16xf32, #nn.blocked<16>>) -> tensor<2x2x3x5x32xf32, #nn.blocked<32>> {
   %0 = nn.unpack %x {channels = 64 : i64} : (tensor<2x4x3x5x16xf32, #nn.blocked<16>>) -> tensor<2x64x3x5xf32>
   %1 = nn.pack %0 : (tensor<2x64x3x5xf32>) -> tensor<2x2x3x5x32xf32, #nn.blocked<32>>
   return %1 : tensor<2x2x3x5x32xf32, #nn.blocked<32>>
+}
+
+// -----
+
+// The last part may be less than a block.
+// CHECK-LABEL: func @lastPart
+// CHECK: nn.split {{.*}} -> (tensor<1x1x8x8x16xf32>, tensor<1x2x8x8x16xf32>)
+// CHECK: nn.unpack {{.*}} {channels = 24 : i64}
+func.func @lastPart(%x: tensor<1x3x8x8x16xf32, #nn.blocked<16>>) -> (tensor<1x16x8x8xf32>, tensor<1x24x8x8xf32>) {
+  %sizes = nn.constant dense<[16, 24]> : tensor<2xi64>
+  %0 = nn.unpack %x {channels = 40 : i64} : (tensor<1x3x8x8x16xf32, #nn.blocked<16>>) -> tensor<1x40x8x8xf32>
+  %1:2 = nn.split %0, %sizes {axis = 1 : i64} : (tensor<1x40x8x8xf32>, tensor<2xi64>) -> (tensor<1x16x8x8xf32>, tensor<1x24x8x8xf32>)
+  return %1#0, %1#1 : tensor<1x16x8x8xf32>, tensor<1x24x8x8xf32>
+}
+
+// -----
+
+// Of images of 12 and of 8 channels: lanes 12 to 15 are padding.
+// CHECK-LABEL: func @concatParts
+// CHECK: nn.gather_channels %arg0, %arg1 {lanes = array<i64: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 16, 17, 18, 19, 20, 21, 22, 23>} : {{.*}} -> tensor<1x2x8x8x16xf32, #nn.blocked<16>>
+// CHECK-NEXT: nn.unpack
+func.func @concatParts(%x: tensor<1x1x8x8x16xf32, #nn.blocked<16>>, %y: tensor<1x1x8x8x16xf32, #nn.blocked<16>>) -> tensor<1x20x8x8xf32> {
+  %0 = nn.unpack %x {channels = 12 : i64} : (tensor<1x1x8x8x16xf32, #nn.blocked<16>>) -> tensor<1x12x8x8xf32>
+  %1 = nn.unpack %y {channels = 8 : i64} : (tensor<1x1x8x8x16xf32, #nn.blocked<16>>) -> tensor<1x8x8x8xf32>
+  %2 = nn.concat %0, %1 {axis = 1 : i64} : (tensor<1x12x8x8xf32>, tensor<1x8x8x8xf32>) -> tensor<1x20x8x8xf32>
+  return %2 : tensor<1x20x8x8xf32>
+}
+
+// -----
+
+// What is joined and split again are the parts; of others channels are gathered once.
+// CHECK-LABEL: func @joinedAndSplit
+// CHECK-DAG: nn.unpack %arg0 {channels = 12 : i64}
+// CHECK-DAG: %[[G:.*]] = nn.gather_channels %arg0, %arg1 {lanes = array<i64: 4, 5, 6, 7, 8, 9, 10, 11, 16, 17, 18, 19, 20, 21>}
+// CHECK-DAG: nn.unpack %[[G]] {channels = 14 : i64}
+func.func @joinedAndSplit(%x: tensor<1x1x8x8x16xf32, #nn.blocked<16>>, %y: tensor<1x1x8x8x16xf32, #nn.blocked<16>>) -> (tensor<1x12x8x8xf32>, tensor<1x14x8x8xf32>) {
+  %none = nn.none
+  %start = nn.constant dense<4> : tensor<1xi64>
+  %end = nn.constant dense<18> : tensor<1xi64>
+  %axis = nn.constant dense<1> : tensor<1xi64>
+  %sizes = nn.constant dense<[12, 8]> : tensor<2xi64>
+  %0 = nn.unpack %x {channels = 12 : i64} : (tensor<1x1x8x8x16xf32, #nn.blocked<16>>) -> tensor<1x12x8x8xf32>
+  %1 = nn.unpack %y {channels = 8 : i64} : (tensor<1x1x8x8x16xf32, #nn.blocked<16>>) -> tensor<1x8x8x8xf32>
+  %2 = nn.concat %0, %1 {axis = 1 : i64} : (tensor<1x12x8x8xf32>, tensor<1x8x8x8xf32>) -> tensor<1x20x8x8xf32>
+  %3:2 = nn.split %2, %sizes {axis = 1 : i64} : (tensor<1x20x8x8xf32>, tensor<2xi64>) -> (tensor<1x12x8x8xf32>, tensor<1x8x8x8xf32>)
+  %4 = nn.slice %2, %start, %end, %axis, %none : (tensor<1x20x8x8xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>, none) -> tensor<1x14x8x8xf32>
+  return %3#0, %4 : tensor<1x12x8x8xf32>, tensor<1x14x8x8xf32>
+}
+
+// -----
+
+// Every third channel, and a shuffle; a reshape that moves pixels as well is none.
+// CHECK-LABEL: func @shuffle
+// CHECK-DAG: nn.gather_channels %arg0 {lanes = array<i64: 1, 4, 7, 10>}
+// CHECK-DAG: nn.gather_channels %arg0 {lanes = array<i64: 0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 11>}
+// CHECK-DAG: nn.transpose
+func.func @shuffle(%x: tensor<1x1x4x3x16xf32, #nn.blocked<16>>) -> (tensor<1x4x4x3xf32>, tensor<1x12x4x3xf32>, tensor<1x12x4x3xf32>) {
+  %start = nn.constant dense<1> : tensor<1xi64>
+  %end = nn.constant dense<12> : tensor<1xi64>
+  %axis = nn.constant dense<1> : tensor<1xi64>
+  %step = nn.constant dense<3> : tensor<1xi64>
+  %parts = nn.constant dense<[1, 3, 4, 4, 3]> : tensor<5xi64>
+  %plain = nn.constant dense<[1, 12, 4, 3]> : tensor<4xi64>
+  %0 = nn.unpack %x {channels = 12 : i64} : (tensor<1x1x4x3x16xf32, #nn.blocked<16>>) -> tensor<1x12x4x3xf32>
+  %1 = nn.slice %0, %start, %end, %axis, %step : (tensor<1x12x4x3xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<1x4x4x3xf32>
+  %2 = nn.reshape %0, %parts {allowzero = true} : (tensor<1x12x4x3xf32>, tensor<5xi64>) -> tensor<1x3x4x4x3xf32>
+  %3 = nn.transpose %2 {perm = array<i64: 0, 2, 1, 3, 4>} : (tensor<1x3x4x4x3xf32>) -> tensor<1x4x3x4x3xf32>
+  %4 = nn.reshape %3, %plain {allowzero = true} : (tensor<1x4x3x4x3xf32>, tensor<4xi64>) -> tensor<1x12x4x3xf32>
+  %5 = nn.transpose %2 {perm = array<i64: 0, 1, 3, 2, 4>} : (tensor<1x3x4x4x3xf32>) -> tensor<1x3x4x4x3xf32>
+  %6 = nn.reshape %5, %plain {allowzero = true} : (tensor<1x3x4x4x3xf32>, tensor<4xi64>) -> tensor<1x12x4x3xf32>
+  return %1, %4, %6 : tensor<1x4x4x3xf32>, tensor<1x12x4x3xf32>, tensor<1x12x4x3xf32>
 }

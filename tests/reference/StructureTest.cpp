@@ -1,4 +1,4 @@
-//===- StructureTest.cpp - pack and unpack --------------------------------===//
+//===- StructureTest.cpp - into blocks of channels, and between them ------===//
 #include "tests/reference/KernelCall.h"
 
 using namespace quern;
@@ -41,4 +41,29 @@ TEST(Pack, RefusesBadAttributes) {
   EXPECT_EQ(evaluateError("nn.unpack", {x}, channels(5)).message(),
             "cannot keep 5 channels of float32 1x2x2");
   EXPECT_EQ(evaluateError("nn.pack", {x}, block(INT64_MAX)).code(), StatusCode::ResourceLimit);
+}
+
+// Blocks of two and of three channels, of which the second tensor has two images' pixels.
+TEST(GatherChannels, CountsLanesOfAllInputs) {
+  Tensor x = Tensor::of<int32_t>({1, 2, 2, 2}, {1, 11, 2, 12, 21, 31, 22, 32});
+  Tensor y = Tensor::of<int32_t>({1, 1, 2, 3}, {41, 51, 61, 42, 52, 62});
+  Attributes attributes = makeAttributes(
+      {{"lanes", std::vector<int64_t>{6, 0, -1, 3, 4}}, {"output_block", int64_t{4}}});
+  expectTensor<int32_t>(evaluate("nn.gather_channels", {x, y}, attributes), {1, 2, 2, 4},
+                        {61, 1, 0, 31, 62, 2, 0, 32, 41, 0, 0, 0, 42, 0, 0, 0});
+}
+
+TEST(GatherChannels, RefusesWhatIsNotThere) {
+  Tensor x = Tensor::of<float>({1, 1, 2, 2}, {1, 2, 3, 4});
+  Tensor other = Tensor::of<float>({1, 1, 1, 2}, {1, 2});
+  auto errorOf = [&](std::vector<Tensor> inputs, std::vector<int64_t> lanes, int64_t size) {
+    return evaluateError("nn.gather_channels", std::move(inputs),
+                         makeAttributes({{"lanes", std::move(lanes)}, {"output_block", size}}))
+        .message();
+  };
+  EXPECT_EQ(errorOf({x}, {2}, 2), "there is no lane 2");
+  EXPECT_EQ(errorOf({x, other}, {2}, 2), "inputs must be of as many pixels, found float32 1x1x1x2");
+  EXPECT_EQ(errorOf({x}, {0}, 0), "block must be positive, found 0");
+  EXPECT_EQ(errorOf({Tensor::of<float>({1, 2}, {1, 2})}, {0}, 2),
+            "inputs must be alike and in blocks, found float32 1x2");
 }

@@ -106,7 +106,7 @@ static bool partsPay(const ConvProblem &p, const TapRange &columns,
 }
 
 bool native::hasZeroPadding(mlir::Value image) {
-  return image.getDefiningOp<nn::PackOp>() != nullptr;
+  return isa_and_nonnull<nn::PackOp, nn::GatherChannelsOp>(image.getDefiningOp());
 }
 
 bool native::hasOpenPadding(const ConvProblem &p) {

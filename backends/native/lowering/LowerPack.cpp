@@ -1,4 +1,5 @@
 //===- LowerPack.cpp - into blocks of channels, and back ------------------===//
+#include "backends/native/kernels/GatherChannelsKernel.h"
 #include "backends/native/kernels/MapKernel.h"
 #include "backends/native/lowering/LoweringTable.h"
 #include "backends/native/lowering/MovedParts.h"
@@ -116,7 +117,26 @@ static LoweringResult lower(nn::UnpackOp op, const LoweringContext &context) {
   return lowered;
 }
 
+static LoweringResult lower(nn::GatherChannelsOp op, const LoweringContext &context) {
+  if (std::optional<Reason> reason = refuseMove(op))
+    return *reason;
+  auto imagesOf = [&](Value value) {
+    ArrayRef<int64_t> sizes = context.sizesOf(value);
+    return BlockedImages{StepBuffer::of(value), sizes[1], sizes.back()};
+  };
+  ArrayRef<int64_t> sizes = context.sizesOf(op.getResult());
+  int64_t pixels = productOf(sizes.drop_front(2).drop_back());
+  if (sizes[0] * sizes[1] * pixels == 0)
+    return LoweredSteps();
+  std::vector<BlockedImages> inputs;
+  for (Value input : op.getInputs())
+    inputs.push_back(imagesOf(input));
+  return oneStep(gatherChannels(std::move(inputs), imagesOf(op.getResult()), sizes[0], pixels,
+                                op.getLanes(), dtypeOfValue(op.getResult())));
+}
+
 std::span<const LoweringRow> native::packLowerings() {
-  static const LoweringRow rows[] = {lowered<nn::PackOp, lower>(), lowered<nn::UnpackOp, lower>()};
+  static const LoweringRow rows[] = {lowered<nn::PackOp, lower>(), lowered<nn::UnpackOp, lower>(),
+                                     lowered<nn::GatherChannelsOp, lower>()};
   return rows;
 }
