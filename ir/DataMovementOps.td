@@ -42,7 +42,7 @@ def NN_ConcatOp : NN_Op<"concat", [NN_AxisOpInterface, NN_CommutesWithRounding]>
   }];
 }
 
-def NN_SplitOp : NN_Op<"split", [NN_AxisOpInterface]> {
+def NN_SplitOp : NN_Op<"split", [NN_AxisOpInterface, NN_CommutesWithRounding]> {
   let summary = "sizes from `sizes`; equal parts (the last may be smaller) when none";
   let arguments = (ins NN_Tensor:$input, NN_OptionalTensor:$sizes, NN_AxisAttr:$axis);
   let results = (outs Variadic<NN_Tensor>:$results);

@@ -184,8 +184,9 @@ def NN_SumsProducts : NativeOpTrait<"SumsProducts"> {
   let cppNamespace = "::quern::nn";
 }
 
-/// Its one result consists of elements of those operands that have its element type, chosen by
-/// their place or as the largest, and of what is beyond edges. So rounding can come before it as well as after it.
+/// Its results consist of elements of those operands that have their element type, chosen by their
+/// place or as the largest, and of what is beyond edges. So rounding can come before it as well as
+/// after it.
 def NN_CommutesWithRounding : NativeOpTrait<"CommutesWithRounding"> {
   let cppNamespace = "::quern::nn";
 }

@@ -88,6 +88,7 @@ private:
   void choose(Block &block, GraphLog *log);
   bool commutes(Operation *op) const;
   SmallVector<OpOperand *> elementsOf(Operation *op) const;
+  Demand demandBehind(Operation *op) const;
   Demand demandOf(OpOperand &use) const;
   void judge(Value value);
   bool isToBeRounded(Value value) const;
@@ -120,13 +121,13 @@ void FactorRounder::choose(Block &block, GraphLog *log) {
   }
 }
 
-/// Whether rounding the elements that `op` reads rounds those of its result, and nothing else.
+/// Whether rounding the elements that `op` reads rounds those of its results, and nothing else.
 bool FactorRounder::commutes(Operation *op) const {
   auto resize = dyn_cast<ResizeOp>(op);
   bool copies = resize && resize.getMode() == ResizeMode::Nearest &&
                 resize.getCoordinateTransformationMode() != ResizeCoordinates::TfCropAndResize;
-  return (copies || op->hasTrait<CommutesWithRounding>()) && op->getNumResults() == 1 &&
-         isFloat32(op->getResult(0)) && !policy.refuse(op);
+  return (copies || op->hasTrait<CommutesWithRounding>()) && op->getNumResults() > 0 &&
+         llvm::all_of(op->getResults(), isFloat32) && !policy.refuse(op);
 }
 
 /// The operands whose elements are those of the result; others say which of them.
@@ -138,6 +139,17 @@ SmallVector<OpOperand *> FactorRounder::elementsOf(Operation *op) const {
   return operands;
 }
 
+/// Of all results of an op.
+FactorRounder::Demand FactorRounder::demandBehind(Operation *op) const {
+  Demand all{false, true};
+  for (Value result : op->getResults()) {
+    Demand one = demands.lookup(result);
+    all.isWanted |= one.isWanted;
+    all.suitsAll &= one.suitsAll;
+  }
+  return all;
+}
+
 FactorRounder::Demand FactorRounder::demandOf(OpOperand &use) const {
   Operation *user = use.getOwner();
   if (user->getBlock() != use.get().getParentBlock()) // a body
@@ -147,7 +159,7 @@ FactorRounder::Demand FactorRounder::demandOf(OpOperand &use) const {
   if (commutes(user)) {
     if (!llvm::is_contained(elementsOf(user), &use))
       return {};
-    Demand behind = demands.lookup(user->getResult(0));
+    Demand behind = demandBehind(user);
     bool isWanted = behind.isWanted && behind.suitsAll;
     // Of several, those that nobody else wants rounded would have to be, too.
     return {isWanted, elementsOf(user).size() == 1 ? behind.suitsAll : isWanted};
@@ -182,7 +194,7 @@ bool FactorRounder::isToBeRounded(Value value) const {
 bool FactorRounder::movesRounded(Operation *op) const {
   if (!commutes(op))
     return false;
-  Demand demand = demands.lookup(op->getResult(0));
+  Demand demand = demandBehind(op);
   auto isReplaced = [&](OpOperand *operand) { return replaced.contains(operand->get()); };
   return demand.suitsAll && (demand.isWanted || llvm::any_of(elementsOf(op), isReplaced));
 }
@@ -212,10 +224,11 @@ void FactorRounder::moveRounded(Operation *op) {
   builder.setInsertionPointAfter(op);
   Operation *moved = builder.clone(*op);
   moved->setOperands(operands);
-  Value result = op->getResult(0);
-  moved->getResult(0).setType(withElements(result.getType(), narrow));
-  roundedValues[result] = moved->getResult(0);
-  replaced.insert(result);
+  for (auto [result, narrowed] : llvm::zip_equal(op->getResults(), moved->getResults())) {
+    narrowed.setType(withElements(result.getType(), narrow));
+    roundedValues[result] = narrowed;
+    replaced.insert(result);
+  }
 }
 
 void FactorRounder::rewrite(Block &block) {

@@ -177,6 +177,7 @@ struct SimplifyGraphPass : passes::impl::SimplifyGraphPassBase<SimplifyGraphPass
             RemoveNeutralElement<DivOp>>(context);
     populateGlobalPoolPatterns(set);
     populatePadPatterns(set);
+    populateConcatPatterns(set);
     set.add<ShrinkSplat, RemoveOfItself<MaxOp>, RemoveOfItself<MinOp>>(context);
     populateReshapeTargetPatterns(set);
     patterns = std::move(set);

@@ -13,6 +13,9 @@ void populateGlobalPoolPatterns(mlir::RewritePatternSet &patterns);
 /// What is padded for convolutions as their own pads.
 void populatePadPatterns(mlir::RewritePatternSet &patterns);
 
+/// What follows the concatenation of what convolutions make, before it.
+void populateConcatPatterns(mlir::RewritePatternSet &patterns);
+
 /// The type of a value whose sizes are all numbers; null otherwise.
 inline mlir::RankedTensorType staticType(mlir::Value value) {
   auto type = llvm::dyn_cast<mlir::RankedTensorType>(value.getType());

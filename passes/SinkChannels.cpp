@@ -20,8 +20,7 @@ using namespace quern::passes;
 /// The image of type `plain` whose channels are these lanes of blocked tensors, unpacked.
 static Value gatherImage(OpBuilder &builder, Location loc, ValueRange blocked,
                          ArrayRef<int64_t> lanes, Type plain, int64_t block) {
-  Value gathered =
-      builder.create<GatherChannelsOp>(loc, blockedType(plain, block), blocked, lanes);
+  Value gathered = builder.create<GatherChannelsOp>(loc, blockedType(plain, block), blocked, lanes);
   return builder.create<UnpackOp>(loc, plain, gathered, static_cast<int64_t>(lanes.size()));
 }
 

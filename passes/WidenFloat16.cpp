@@ -60,8 +60,7 @@ static bool mustWiden(Operation *op) {
 /// Whether the elements of the results are those of operands, which is true before rounding as
 /// well as after it.
 static bool movesFloats(Operation *op) {
-  return (op->hasTrait<CommutesWithRounding>() && !op->hasTrait<WideFloatsOnly>()) ||
-         isa<SplitOp>(op);
+  return op->hasTrait<CommutesWithRounding>() && !op->hasTrait<WideFloatsOnly>();
 }
 
 /// Whether `op` has code for half types, in which it computes in float32 and rounds.

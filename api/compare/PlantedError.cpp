@@ -99,8 +99,7 @@ private:
     if (step)
       return observed.firstStep <= *step && *step < observed.endStep;
     std::vector<std::string> names = nn::nodeNames(observed.op.op->getLoc());
-    return !nn::movesBlocks(observed.op.op) &&
-           std::ranges::find(names, place) != names.end();
+    return !nn::movesBlocks(observed.op.op) && std::ranges::find(names, place) != names.end();
   }
 
   std::string place;

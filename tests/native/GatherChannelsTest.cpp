@@ -24,8 +24,7 @@ GraphValue ints(Graph &graph, const std::vector<int64_t> &values) {
 GraphValue blockedImage(Graph &graph, const GraphValue &x, const Tensor::Dims &dims,
                         int64_t channels, const std::string &element) {
   GraphValue image = graph.op("nn.relu", {addConv(graph, {dims, channels, {1, 1}}, &x)});
-  return element == "f32" ? image
-                          : graph.op("nn.cast", {image}, "to = " + element, "*x" + element);
+  return element == "f32" ? image : graph.op("nn.cast", {image}, "to = " + element, "*x" + element);
 }
 
 GraphValue slice(Graph &graph, const GraphValue &image, int64_t begin, int64_t end, int64_t step) {
@@ -34,9 +33,11 @@ GraphValue slice(Graph &graph, const GraphValue &image, int64_t begin, int64_t e
 }
 
 /// Reads all of it, in float32.
-void read(Graph &graph, const GraphValue &image, const Tensor::Dims &dims, const std::string &name) {
+void read(Graph &graph, const GraphValue &image, const Tensor::Dims &dims,
+          const std::string &name) {
   GraphValue wide = graph.op("nn.cast", {image}, "to = f32", "*xf32");
-  graph.output(addConv(graph, {dims, 16, {3, 3}, {}, {}, {1, 1, 1, 1}}, &wide), name + " convolved");
+  graph.output(addConv(graph, {dims, 16, {3, 3}, {}, {}, {1, 1, 1, 1}}, &wide),
+               name + " convolved");
   graph.output(image, name);
 }
 
@@ -62,8 +63,8 @@ TEST(GatherChannelsTest, PartsAndSumsOfChannels) {
                {32, 0, 20, 1}, {48, 7, 39, 1}, {32, 1, 32, 2}, {64, 33, 50, 1}, {32, 30, 32, 1}})
         read(graph, slice(graph, image(channels), begin, end, step),
              dimsOf((end - begin + step - 1) / step), fmt::format("{} to {}", begin, end));
-      for (const std::vector<int64_t> &parts : std::vector<std::vector<int64_t>>{
-               {13, 14}, {24, 24}, {30, 3, 31}, {16, 16, 1}}) {
+      for (const std::vector<int64_t> &parts :
+           std::vector<std::vector<int64_t>>{{13, 14}, {24, 24}, {30, 3, 31}, {16, 16, 1}}) {
         std::vector<GraphValue> images;
         int64_t all = 0;
         for (int64_t part : parts) {

@@ -198,6 +198,28 @@ func.func @concat(%x: tensor<2x4xf32>, %y: tensor<2x4xf32>) -> (tensor<4x4xf32>,
 
 // -----
 
+// A split whose parts products read is of what is rounded; one of which a part is read as it is, is
+// not.
+// CHECK-LABEL: func @split
+// CHECK-DAG: %[[A:.*]] = nn.cast %arg0 {to = bf16}
+// CHECK: %[[P:.*]]:2 = nn.split %[[A]], {{.*}} -> (tensor<4x4xbf16>, tensor<4x4xbf16>)
+// CHECK: nn.matmul %[[P]]#0, %{{.*}}
+// CHECK: nn.matmul %[[P]]#1, %{{.*}}
+// CHECK: nn.split %arg1, {{.*}} -> (tensor<4x4xf32>, tensor<4x4xf32>)
+func.func @split(%x: tensor<8x4xf32>, %y: tensor<8x4xf32>) -> (tensor<4x4xf32>, tensor<4x4xf32>, tensor<4x4xf32>, tensor<4x4xf32>) {
+  %w = nn.constant dense<1.0> : tensor<4x4xf32>
+  %sizes = nn.constant dense<[4, 4]> : tensor<2xi64>
+  %0:2 = nn.split %x, %sizes {axis = 0 : i64} : (tensor<8x4xf32>, tensor<2xi64>) -> (tensor<4x4xf32>, tensor<4x4xf32>)
+  %1 = nn.matmul %0#0, %w : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  %2 = nn.matmul %0#1, %w : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  %3:2 = nn.split %y, %sizes {axis = 0 : i64} : (tensor<8x4xf32>, tensor<2xi64>) -> (tensor<4x4xf32>, tensor<4x4xf32>)
+  %4 = nn.matmul %3#0, %w : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  %5 = nn.softmax %3#1 {axis = 1, trailing = false} : (tensor<4x4xf32>) -> tensor<4x4xf32>
+  return %1, %2, %4, %5 : tensor<4x4xf32>, tensor<4x4xf32>, tensor<4x4xf32>, tensor<4x4xf32>
+}
+
+// -----
+
 // The largest of rounded numbers is the largest, rounded. An average is not.
 // CHECK-LABEL: func @pools
 // CHECK: nn.max_pool %{{.*}} -> tensor<1x4x2x2xbf16>

@@ -38,8 +38,8 @@ struct BlockedImages {
   int64_t blocks = 0, block = 0;
 };
 
-/// Gathers `lanes`, those of all inputs counted one after the other (-1: zero), of `batch` images of
-/// `pixels` pixels into blocks of the result. Elements are of any type of 1, 2, 4 or 8 bytes.
+/// Gathers `lanes`, those of all inputs counted one after the other (-1: zero), of `batch` images
+/// of `pixels` pixels into blocks of the result. Elements are of any type of 1, 2, 4 or 8 bytes.
 LoweredStep gatherChannels(std::vector<BlockedImages> inputs, BlockedImages result, int64_t batch,
                            int64_t pixels, llvm::ArrayRef<int64_t> lanes, DType dtype);
 
