@@ -69,7 +69,7 @@ PartedOperand partedOperand(OpOperand &operand, int64_t rank, int64_t channels) 
     return {};
   int64_t axis = isa<BatchNormOp>(operand.getOwner()) ? 0 : type.getRank() - rank + kChannelAxis;
   return axis >= 0 && type.getDimSize(axis) == channels ? PartedOperand{PartedOperand::Cut, axis}
-                                                         : PartedOperand();
+                                                        : PartedOperand();
 }
 
 struct SinkConcat : OpInterfaceRewritePattern<GraphOpInterface> {
@@ -105,7 +105,8 @@ struct SinkConcat : OpInterfaceRewritePattern<GraphOpInterface> {
 private:
   static void replace(Operation *op, RankedTensorType image, ArrayRef<int64_t> parts,
                       ArrayRef<PartedOperand> operands, PatternRewriter &rewriter) {
-    Value sizes = createConstant(rewriter, op->getLoc(), Tensor::ofInts({parts.begin(), parts.end()}));
+    Value sizes =
+        createConstant(rewriter, op->getLoc(), Tensor::ofInts({parts.begin(), parts.end()}));
     SmallVector<SmallVector<Value>> ofParts(parts.size());
     for (auto [operand, how] : llvm::zip_equal(op->getOperands(), operands)) {
       SmallVector<Value> values(parts.size(), operand);
@@ -115,9 +116,8 @@ private:
         SmallVector<Type> types;
         for (int64_t part : parts)
           types.push_back(withSize(cast<RankedTensorType>(operand.getType()), how.axis, part));
-        values = llvm::to_vector(
-            ValueRange(rewriter.create<SplitOp>(op->getLoc(), types, operand, sizes, how.axis)
-                           .getResults()));
+        values = llvm::to_vector(ValueRange(
+            rewriter.create<SplitOp>(op->getLoc(), types, operand, sizes, how.axis).getResults()));
       }
       for (auto [part, value] : llvm::zip_equal(ofParts, values))
         part.push_back(value);

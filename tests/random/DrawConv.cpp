@@ -122,6 +122,10 @@ bool drawConv(ModelDraw &draw) {
   Drawn y = convolved(draw, x, w, terms, outputs, window->output);
   if (y.elements() > 30000)
     return false;
+  // Winograd's algorithm, which filters of many channels may go by, rounds: by eight times as much
+  // as direct sums of reals at most.
+  if (perGroup >= 16 && std::ranges::any_of(window->kernel, [](int64_t k) { return k >= 3; }))
+    y.error += 8 * std::sqrt(terms) * roundingUnit(x.dtype) * y.bound;
   std::vector<std::string> inputs = {x.name, w.name};
   if (draw.percent(60)) {
     inputs.push_back(draw.parameter(x.dtype, {outputs}).name);

@@ -447,12 +447,12 @@ static bool drawOpOf(ModelDraw &draw, const std::vector<OpFamily> &families) {
 
 bool random::drawOp(ModelDraw &draw) {
   static const std::vector<OpFamily> families = {
-      attentionFamily(),    contractionFamily(), controlFlowFamily(),   convFamily(),
-      dataMovementFamily(), einsumFamily(),      elementwiseFamily(),   gatherFamily(),
-      lossFamily(),         mlFamily(),          normalizationFamily(), poolFamily(),
-      qdqFamily(),          qlinearFamily(),     quantFamily(),         recurrentFamily(),
-      reductionFamily(),    resizeFamily(),      sequenceFamily(),      shapeFamily(),
-      signalFamily(),       treeFamily(),        visionFamily()};
+      attentionFamily(), contractionFamily(),  controlFlowFamily(), convFamily(),
+      channelsFamily(),  dataMovementFamily(), einsumFamily(),      elementwiseFamily(),
+      gatherFamily(),    lossFamily(),         mlFamily(),          normalizationFamily(),
+      poolFamily(),      qdqFamily(),          qlinearFamily(),     quantFamily(),
+      recurrentFamily(), reductionFamily(),    resizeFamily(),      sequenceFamily(),
+      shapeFamily(),     signalFamily(),       treeFamily(),        visionFamily()};
   return drawOpOf(draw, families);
 }
 

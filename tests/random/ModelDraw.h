@@ -209,6 +209,7 @@ OpFamily shapeFamily();
 OpFamily reductionFamily();
 OpFamily contractionFamily();
 OpFamily einsumFamily();
+OpFamily channelsFamily();
 OpFamily convFamily();
 OpFamily poolFamily();
 OpFamily normalizationFamily();
