@@ -69,12 +69,13 @@ Drawn convolved(ModelDraw &draw, const Drawn &x) {
   bool isDepthwise = draw.percent(35);
   // Of larger filters of many channels Winograd's algorithm rounds the sums.
   int64_t inputs = x.dims[1];
-  int64_t kernel = isDepthwise ? draw.pick<int64_t>({1, 3, 5})
+  int64_t kernel = isDepthwise   ? draw.pick<int64_t>({1, 3, 5})
                    : inputs < 16 ? draw.pick<int64_t>({1, 3})
                                  : 1;
   int64_t outputs = isDepthwise ? inputs : draw.pick<int64_t>({1, 8, 10, 16, 20, 32});
   int64_t terms = (isDepthwise ? 1 : inputs) * kernel * kernel;
-  Drawn w = draw.parameter(DType::Float32, {outputs, isDepthwise ? 1 : inputs, kernel, kernel}, -1, 1);
+  Drawn w =
+      draw.parameter(DType::Float32, {outputs, isDepthwise ? 1 : inputs, kernel, kernel}, -1, 1);
   Drawn y = x;
   y.name = draw.fresh();
   y.dims[1] = outputs;
@@ -97,9 +98,8 @@ Drawn followed(ModelDraw &draw, Drawn x) {
   std::string op = draw.pick<std::string>({"Relu", "Neg", "Mul", "Add", "Sub"});
   std::vector<std::string> operands = {image};
   if (op == "Mul" || op == "Add" || op == "Sub") {
-    Drawn numbers = draw.percent(70)
-                        ? draw.parameter(x.dtype, {1, x.dims[1], 1, 1}, -2, 2)
-                        : draw.parameter(x.dtype, {}, -2, 2);
+    Drawn numbers = draw.percent(70) ? draw.parameter(x.dtype, {1, x.dims[1], 1, 1}, -2, 2)
+                                     : draw.parameter(x.dtype, {}, -2, 2);
     operands.insert(draw.percent(50) ? operands.begin() : operands.end(), numbers.name);
     x.bound = op == "Mul" ? 2 * x.bound : x.bound + 2;
     x.error *= 2;

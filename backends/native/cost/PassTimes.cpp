@@ -155,8 +155,11 @@ static StepEstimate estimateLayerNorm(const LayerNormSpec &spec, const Pass &pas
 
 static StepEstimate estimateInstanceNorm(const InstanceNormSpec &spec, const Pass &pass) {
   constexpr double kOfVector = 8, kOfPlane = 40;
+  InstanceNormDims dims = dimsOf<InstanceNormDims>(pass.step);
+  double share = spec.stage == InstanceNormStage::All ? 1 : 0.5;
+  int64_t elements = dims.partPixels * std::max<int64_t>(spec.block, 1);
   return pass.of(pass.tasks() *
-                 (kOfVector * pass.vectors(pass.step.dims[1], spec.dtype) + kOfPlane));
+                 (share * kOfVector * pass.vectors(elements, spec.dtype) + kOfPlane));
 }
 
 static StepEstimate estimateLrn(const LrnSpec &spec, const Pass &pass) {

@@ -82,22 +82,70 @@ static void emitInstanceNorm(KernelBuilder &kb, const InstanceNormSpec &spec) {
   });
 }
 
-/// Of `lanes` channels at `pixels`, each `block` elements behind the one before. Chunks that the
-/// first cache holds are gone over twice, for their mean and for the sum of squares about it, and
-/// put together (T. Chan, G. Golub, R. LeVeque, "Updating formulae and a pairwise algorithm for
-/// computing sample variances", 1979): memory is read once.
-static Moments emitColumnMoments(KernelBuilder &kb, Value pixels, Value count, int64_t block,
-                                 int64_t lanes, DType dtype) {
-  constexpr int64_t kChunk = 256;
-  OpBuilder &ops = kb.builder();
-  nn::ScalarEmitter e(ops, kb.loc(), dtype, lanes);
-  Type number = nn::registerType(ops.getContext(), dtype, 0);
-  auto toFloat = [&](Value integer) {
-    return kb.splat(ops.create<arith::SIToFPOp>(kb.loc(), number, integer), lanes);
+namespace {
+/// The instance normalization of blocks of channels. Chunks of pixels that the first cache holds
+/// are gone over twice, for their mean and for the sum of squares about it, and put together (T.
+/// Chan, G. Golub, R. LeVeque, "Updating formulae and a pairwise algorithm for computing sample
+/// variances", 1979): memory is read once.
+class BlockedInstanceNorm {
+public:
+  BlockedInstanceNorm(KernelBuilder &kb, const InstanceNormSpec &spec)
+      : kb(kb), spec(spec), dtype(spec.dtype), block(spec.block),
+        lanes(std::min(block, kb.target().lanes(dtype))), e(kb.builder(), kb.loc(), dtype, lanes) {}
+  void emit();
+
+private:
+  /// Of so many pixels the mean, and the sum of squares about it.
+  struct Partial {
+    Value mean, squares;
   };
-  Value zero = kb.floatConstant(dtype, lanes, 0);
+  /// A plane, its first element, and the pixels of it that are the task's.
+  struct Task {
+    Value number, plane, planeOffset, from, count;
+  };
+
+  Value toFloat(Value integer) {
+    Type number = nn::registerType(kb.builder().getContext(), dtype, 0);
+    return kb.splat(kb.builder().create<arith::SIToFPOp>(kb.loc(), number, integer), lanes);
+  }
+  Value zero() { return kb.floatConstant(dtype, lanes, 0); }
+  int64_t momentsBuffer() const {
+    return spec.stage == InstanceNormStage::Moments
+               ? 1
+               : 4 + static_cast<int64_t>(spec.epilogue.access.size());
+  }
+  Value momentsOf(Value task, int64_t lane, int64_t which) {
+    Value at = kb.add(kb.mul(task, 2 * block), which * block + lane);
+    return kb.advance(kb.buffer(momentsBuffer()), at, dtype);
+  }
+  Partial joined(const Partial &before, Value pixelsBefore, const Partial &next, Value pixels);
+  /// Of `count` pixels, each `block` elements behind the one before.
+  Partial computed(Value pixels, Value count);
+  /// Of the whole plane.
+  Partial ofPlane(const Task &task, int64_t lane);
+  void normalize(const Task &task);
+
+  KernelBuilder &kb;
+  const InstanceNormSpec &spec;
+  DType dtype;
+  int64_t block, lanes;
+  nn::ScalarEmitter e;
+};
+} // namespace
+
+BlockedInstanceNorm::Partial BlockedInstanceNorm::joined(const Partial &before, Value pixelsBefore,
+                                                         const Partial &next, Value pixels) {
+  Value share = e.div(toFloat(pixels), toFloat(kb.add(pixelsBefore, pixels)));
+  Value distance = e.sub(next.mean, before.mean);
+  Value weight = e.mul(e.mul(distance, distance), e.mul(share, toFloat(pixelsBefore)));
+  return {kb.multiplyAdd(distance, share, before.mean),
+          e.add(before.squares, e.add(next.squares, weight))};
+}
+
+BlockedInstanceNorm::Partial BlockedInstanceNorm::computed(Value pixels, Value count) {
+  constexpr int64_t kChunk = 256;
   KernelBuilder::Values sums =
-      kb.forLoop(kb.index(0), count, kChunk, {zero, zero}, [&](Value at, ValueRange so) {
+      kb.forLoop(kb.index(0), count, kChunk, {zero(), zero()}, [&](Value at, ValueRange so) {
         Value size = kb.minSigned(kb.index(kChunk), kb.sub(count, at));
         ColumnRange chunk{
             kb.advance(pixels, kb.mul(at, block), dtype), size, kb.index(block), dtype, lanes, {}};
@@ -108,63 +156,93 @@ static Moments emitColumnMoments(KernelBuilder &kb, Value pixels, Value count, i
           Value distance = e.sub(x, mean);
           return e.mul(distance, distance);
         });
-        // of all that came before, and of both
-        Value share = e.div(toFloat(size), toFloat(kb.add(at, size)));
-        Value distance = e.sub(mean, so[0]);
-        Value weight = e.mul(e.mul(distance, distance), e.mul(share, toFloat(at)));
-        return KernelBuilder::Values{kb.multiplyAdd(distance, share, so[0]),
-                                     e.add(so[1], e.add(squares, weight))};
+        Partial all = joined({so[0], so[1]}, at, {mean, squares}, size);
+        return KernelBuilder::Values{all.mean, all.squares};
       });
-  return {sums[0], e.div(sums[1], toFloat(count))};
+  return {sums[0], sums[1]};
 }
 
-static void emitBlockedInstanceNorm(KernelBuilder &kb, const InstanceNormSpec &spec) {
-  OpBuilder &ops = kb.builder();
-  DType dtype = spec.dtype;
-  int64_t block = spec.block, lanes = std::min(block, kb.target().lanes(dtype));
-  Value plane = kb.dim(&InstanceNormDims::plane);
-  nn::ScalarEmitter e(ops, kb.loc(), dtype, lanes);
+BlockedInstanceNorm::Partial BlockedInstanceNorm::ofPlane(const Task &task, int64_t lane) {
+  Value plane = kb.dim(&InstanceNormDims::plane), parts = kb.dim(&InstanceNormDims::parts);
+  if (spec.stage == InstanceNormStage::All)
+    return computed(kb.advance(kb.buffer(0), kb.add(task.planeOffset, lane), dtype), plane);
+  Value ofPart = kb.dim(&InstanceNormDims::partPixels), first = kb.mul(task.plane, parts);
+  KernelBuilder::Values sums =
+      kb.forLoop(kb.index(0), parts, 1, {zero(), zero()},
+                 [&](Value part, ValueRange so) -> KernelBuilder::Values {
+                   Value before = kb.mul(part, ofPart), number = kb.add(first, part);
+                   Partial next{kb.load(momentsOf(number, lane, 0), dtype, lanes),
+                                kb.load(momentsOf(number, lane, 1), dtype, lanes)};
+                   Partial all = joined({so[0], so[1]}, before, next,
+                                        kb.minSigned(ofPart, kb.sub(plane, before)));
+                   return {all.mean, all.squares};
+                 });
+  return {sums[0], sums[1]};
+}
+
+void BlockedInstanceNorm::normalize(const Task &task) {
+  Value first = kb.mul(kb.rem(task.plane, kb.dim(&InstanceNormDims::planes)), block);
+  Value pixels = toFloat(kb.dim(&InstanceNormDims::plane));
   KernelBuilder::Values operands = epilogueBuffers(kb, spec.epilogue, 4);
-  kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](Value task) {
-    Value offset = kb.mul(kb.mul(task, plane), block);
-    Value first = kb.mul(kb.rem(task, kb.dim(&InstanceNormDims::planes)), block);
-    SmallVector<Normal> normals;
-    ResultRow columns;
-    columns.areAdjacent = true;
-    for (int64_t lane = 0; lane < block; lane += lanes) {
-      Value channel = kb.add(first, lane);
-      // Those beside the channels, if any, have no parameters.
-      Value active = kb.minSigned(
-          kb.maxSigned(kb.sub(kb.dim(&InstanceNormDims::channels), channel), kb.index(0)),
-          kb.index(lanes));
-      auto parameter = [&](int64_t buffer) {
-        return kb.load(kb.advance(kb.buffer(buffer), channel, dtype), dtype, lanes, active);
-      };
-      Value pixels = kb.advance(kb.buffer(0), kb.add(offset, lane), dtype);
-      Moments moments = emitColumnMoments(kb, pixels, plane, block, lanes, dtype);
-      Value deviation =
-          e.sqrt(e.add(moments.variance, kb.floatConstant(dtype, lanes, spec.epsilon)));
-      normals.push_back({moments.mean, e.div(parameter(1), deviation), parameter(2)});
-      columns.at.push_back({kb.add(offset, lane), {}, channel});
-      columns.active.push_back({});
+  SmallVector<Normal> normals;
+  ResultRow columns;
+  columns.areAdjacent = true;
+  for (int64_t lane = 0; lane < block; lane += lanes) {
+    Value channel = kb.add(first, lane);
+    // Those beside the channels, if any, have no parameters.
+    Value active = kb.minSigned(
+        kb.maxSigned(kb.sub(kb.dim(&InstanceNormDims::channels), channel), kb.index(0)),
+        kb.index(lanes));
+    auto parameter = [&](int64_t buffer) {
+      return kb.load(kb.advance(kb.buffer(buffer), channel, dtype), dtype, lanes, active);
+    };
+    Partial all = ofPlane(task, lane);
+    Value variance = e.div(all.squares, pixels);
+    Value deviation = e.sqrt(e.add(variance, kb.floatConstant(dtype, lanes, spec.epsilon)));
+    normals.push_back({all.mean, e.div(parameter(1), deviation), parameter(2)});
+    columns.at.push_back(
+        {kb.add(kb.add(task.planeOffset, kb.mul(task.from, block)), lane), {}, channel});
+    columns.active.push_back({});
+  }
+  SharedOperands shared = loadShared(kb, spec.epilogue, operands, columns, lanes);
+  kb.forLoop(kb.index(0), task.count, 1, [&](Value pixel) {
+    ResultRow row = columns;
+    KernelBuilder::Values results;
+    Value distance = kb.mul(pixel, block);
+    for (auto [normal, at] : llvm::zip_equal(normals, row.at)) {
+      at.element = kb.add(at.element, distance);
+      Value x = kb.load(kb.advance(kb.buffer(0), at.element, dtype), dtype, lanes);
+      results.push_back(kb.multiplyAdd(e.sub(x, normal.mean), normal.factor, normal.bias));
     }
-    SharedOperands shared = loadShared(kb, spec.epilogue, operands, columns, lanes);
-    kb.forLoop(kb.index(0), plane, 1, [&](Value pixel) {
-      ResultRow row = columns;
-      KernelBuilder::Values results;
-      Value distance = kb.mul(pixel, block);
-      for (auto [normal, at] : llvm::zip_equal(normals, row.at)) {
-        at.element = kb.add(at.element, distance);
-        Value x = kb.load(kb.advance(kb.buffer(0), at.element, dtype), dtype, lanes);
-        results.push_back(kb.multiplyAdd(e.sub(x, normal.mean), normal.factor, normal.bias));
-      }
-      emitEpilogueOfRow(kb, spec.epilogue, results, operands, row, lanes, kb.buffer(3), shared);
-    });
+    emitEpilogueOfRow(kb, spec.epilogue, results, operands, row, lanes, kb.buffer(3), shared);
+  });
+}
+
+void BlockedInstanceNorm::emit() {
+  Value plane = kb.dim(&InstanceNormDims::plane);
+  kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](Value number) {
+    Task task{number, number, {}, kb.index(0), plane};
+    if (spec.stage != InstanceNormStage::All) {
+      Value parts = kb.dim(&InstanceNormDims::parts),
+            ofPart = kb.dim(&InstanceNormDims::partPixels);
+      task.plane = kb.div(number, parts);
+      task.from = kb.mul(kb.rem(number, parts), ofPart);
+      task.count = kb.minSigned(ofPart, kb.sub(plane, task.from));
+    }
+    task.planeOffset = kb.mul(kb.mul(task.plane, plane), block);
+    if (spec.stage != InstanceNormStage::Moments)
+      return normalize(task);
+    Value begin = kb.add(task.planeOffset, kb.mul(task.from, block));
+    for (int64_t lane = 0; lane < block; lane += lanes) {
+      Partial found = computed(kb.advance(kb.buffer(0), kb.add(begin, lane), dtype), task.count);
+      kb.store(found.mean, momentsOf(number, lane, 0), dtype, lanes);
+      kb.store(found.squares, momentsOf(number, lane, 1), dtype, lanes);
+    }
   });
 }
 
 void InstanceNormSpec::emit(KernelBuilder &kb) const {
-  block > 0 ? emitBlockedInstanceNorm(kb, *this) : emitInstanceNorm(kb, *this);
+  block > 0 ? BlockedInstanceNorm(kb, *this).emit() : emitInstanceNorm(kb, *this);
 }
 
 //===----------------------------------------------------------------------===//

@@ -9,24 +9,37 @@
 
 namespace quern::native {
 
+/// What a kernel of an instance normalization does: all of it; or first the moments of parts of
+/// planes, where there are too few of these for all threads, and then the rest.
+enum class InstanceNormStage { All, Moments, Normal };
+
 /// What shapes the code of an instance normalization: of the plane of a channel at a time, or of a
 /// block of channels. Buffers: input, scale, bias, result, then the epilogue's operands: rows are
-/// channels, or columns in blocks.
+/// channels, or columns in blocks; last the moments that a stage before has left. The stage of the
+/// moments has input and moments only.
 struct InstanceNormSpec {
   DType dtype = DType::Float32;
   double epsilon = 0;
   /// Channels per pixel; 0 on plain images.
   int64_t block = 0;
+  /// On blocks; else all of it.
+  InstanceNormStage stage = InstanceNormStage::All;
   EpilogueCode epilogue;
 
   static constexpr std::string_view kFamily = "instance_norm";
-  QUERN_FIELDS(dtype, epsilon, block, epilogue)
-  std::string name() const { return "instance_norm" + epilogue.program.label(); }
+  QUERN_FIELDS(dtype, epsilon, block, stage, epilogue)
+  std::string name() const {
+    return stage == InstanceNormStage::Moments ? "instance_moments"
+                                               : "instance_norm" + epilogue.program.label();
+  }
   void emit(KernelBuilder &kb) const;
 };
-/// A task is a plane, of which there are `planes` in an image: of channels, or of their blocks.
+/// A task is a plane, of which there are `planes` in an image: of channels, or of their blocks. In
+/// stages it is one of `parts` of `partPixels` pixels of a plane; moments are means and sums of
+/// squares about these, a block of each, for each task.
 struct InstanceNormDims {
   int64_t channels, plane, planes;
+  int64_t parts = 1, partPixels = plane;
 };
 
 /// What shapes the code of a layer normalization: of a row at a time. Buffers: input, scale

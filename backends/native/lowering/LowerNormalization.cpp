@@ -97,6 +97,16 @@ static LoweringResult lower(nn::BatchNormOp op, const LoweringContext &context) 
 // Instance and layer normalization
 //===----------------------------------------------------------------------===//
 
+/// Of the work of a normalization, what its moments are.
+static constexpr double kShareOfMoments = 0.5;
+
+/// Parts of the planes of blocks, if these are so few that threads would wait; by sizes alone, for
+/// results must not depend on the number of threads.
+static int64_t partsOfPlanes(int64_t planes, int64_t pixels) {
+  constexpr int64_t kFewPlanes = 8, kFewestPixels = 4096, kMostParts = 16;
+  return planes >= kFewPlanes ? 1 : std::clamp<int64_t>(pixels / kFewestPixels, 1, kMostParts);
+}
+
 static LoweringResult lower(nn::InstanceNormOp op, const LoweringContext &context) {
   if (std::optional<Reason> reason = refuseNormalization(op))
     return *reason;
@@ -105,8 +115,10 @@ static LoweringResult lower(nn::InstanceNormOp op, const LoweringContext &contex
     return Reason{ReasonCode::ElementType, "instance normalization of mixed types"};
   Operation *group = nn::groupOf(op);
   auto outer = [&](Value value) { return nn::outerValue(group, value); };
-  InstanceNormSpec spec{
-      dtype, op.getEpsilon().convertToDouble(), nn::layoutOf(op.getInput()).block, {}};
+  InstanceNormSpec spec{.dtype = dtype,
+                        .epsilon = op.getEpsilon().convertToDouble(),
+                        .block = nn::layoutOf(op.getInput()).block,
+                        .epilogue = {}};
   int64_t lanes = context.target.lanes(dtype);
   if (spec.block > lanes && spec.block % lanes != 0)
     return Reason{ReasonCode::Layout, "the channel block is no multiple of the vector length"};
@@ -117,21 +129,46 @@ static LoweringResult lower(nn::InstanceNormOp op, const LoweringContext &contex
   if (!epilogue)
     return epilogue.reason();
   Epilogue taken = epilogue.take();
-  spec.epilogue = EpilogueCode(taken);
   ChannelShape shape = channelShapeOf(sizes);
   LoweredSteps lowered;
   if (shape.elements() == 0)
     return lowered;
-  int64_t block = std::max<int64_t>(spec.block, 1);
+  int64_t planes = shape.batch * shape.channels, pixels = shape.plane;
+  InstanceNormDims dims{context.sizesOf(outer(op.getScale()))[0], pixels, shape.channels};
+  if (spec.block > 0) {
+    dims.plane = pixels = shape.plane / spec.block;
+    dims.partPixels = ceilDiv(pixels, partsOfPlanes(planes, pixels));
+    dims.parts = ceilDiv(pixels, dims.partPixels);
+  }
+  int64_t grain = chooseMoveGrain(4 * shape.plane / dims.parts * dtypeBytes(dtype));
+  StepBuffer input = StepBuffer::of(outer(op.getInput()));
+  StepBuffer moments = StepBuffer::scratchSpace(0, CheckedSize(planes) * dims.parts * 2 *
+                                                       spec.block * dtypeBytes(dtype));
+  if (dims.parts > 1) {
+    LoweredStep step;
+    spec.stage = InstanceNormStage::Moments;
+    step.dims = flattenDims(dims);
+    step.buffers = {input, moments};
+    step.tasks = planes * dims.parts;
+    step.grain = grain;
+    step.kernel = kernelOf(spec);
+    step.share = kShareOfMoments;
+    lowered.push_back(std::move(step));
+    spec.stage = InstanceNormStage::Normal;
+  }
   LoweredStep step;
-  step.dims = flattenDims(InstanceNormDims{context.sizesOf(outer(op.getScale()))[0],
-                                           shape.plane / block, shape.channels});
-  step.buffers = {StepBuffer::of(outer(op.getInput())), StepBuffer::of(outer(op.getScale())),
-                  StepBuffer::of(outer(op.getBias())), StepBuffer::of(group->getResult(0))};
+  spec.epilogue = EpilogueCode(taken);
+  step.dims = flattenDims(dims);
+  step.buffers = {input, StepBuffer::of(outer(op.getScale())), StepBuffer::of(outer(op.getBias())),
+                  StepBuffer::of(group->getResult(0))};
   for (const Epilogue::Operand &operand : taken.operands)
     step.buffers.push_back(StepBuffer::of(operand.value));
-  step.tasks = shape.batch * shape.channels;
-  step.grain = chooseMoveGrain(4 * shape.plane * dtypeBytes(dtype));
+  if (dims.parts > 1) {
+    step.buffers.push_back(moments);
+    step.share = 1 - kShareOfMoments;
+  }
+  step.tasks = planes * dims.parts;
+  step.grain = grain;
   step.kernel = kernelOf(spec);
   lowered.push_back(std::move(step));
   return lowered;
