@@ -359,7 +359,7 @@ TEST(WinogradLayoutTest, MorePaddingWhereItIsFaster) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Targets, WinogradTest,
-                         testing::Values("baseline", "haswell", "skylake-avx512", "host"),
+                         testing::Values("baseline", "haswell", "skylake-avx512"),
                          [](const auto &info) {
                            std::string name = info.param;
                            std::replace(name.begin(), name.end(), '-', '_');

@@ -207,6 +207,9 @@ std::vector<LongCall> longCalls() {
        makeAttributes({{"block_size", int64_t{16}}})},
       {"nn.pack", {matrix}, block},
       {"nn.unpack", {ones({1024, 256, 4})}, block},
+      {"nn.gather_channels",
+       {ones({16, 1, 65536, 4})},
+       makeAttributes({{"output_block", int64_t{4}}, {"lanes", std::vector<int64_t>{3, 2, 1, 0}}})},
   };
 }
 } // namespace

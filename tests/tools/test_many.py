@@ -1,4 +1,4 @@
-"""Models with a hundred thousand nodes, inputs, outputs and weights.
+"""Models with fifty thousand nodes, inputs, outputs and weights.
 
 No run ends in time when a phase takes time that grows with the square of their number.
 """
@@ -10,7 +10,7 @@ import onnx
 from cli import CliTest, make_model, value
 from onnx import helper, numpy_helper
 
-MANY = 100_000
+MANY = 50_000
 
 
 class ManyOfEverything(CliTest):
