@@ -130,7 +130,8 @@ bool drawResize(ModelDraw &draw) {
   if (coordinates.ends_with("symmetric") && draw.opset() < 19)
     return false;
   Resizing to;
-  to.axes = drawResizedAxes(draw, x.rank(), draw.opset() >= 18 && x.rank() > 0);
+  to.axes =
+      drawResizedAxes(draw, x.rank(), draw.opset() >= 18 && x.rank() > 0 && draw.knowsRanks());
   bool namesAxes = static_cast<int64_t>(to.axes.size()) < x.rank() ||
                    !std::is_sorted(to.axes.begin(), to.axes.end());
   if (crops)
