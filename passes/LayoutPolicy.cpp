@@ -69,7 +69,10 @@ ReasonOr<Blocking> passes::chooseBlocks(const ConvFacts &conv, int64_t block) {
   if (std::optional<Reason> reason = refuseBlocks(conv, blocking))
     return *reason;
   bool isWithin = conv.isDepthwise() || isOfSmallGroups(conv, block);
-  bool pays = isWithin ? conv.outputs >= block : fillsBlocks(conv.outputs, block);
+  bool isWhollyTiled =
+      conv.isTiled && conv.groups == 1 && blocking.input == block && conv.inputs % block == 0;
+  bool pays = isWithin ? conv.outputs >= block
+                       : fillsBlocks(conv.outputs, block) || (isWhollyTiled && conv.outputs > 0);
   if (!pays)
     return Reason{ReasonCode::Shape, "its channels do not fill blocks of " + std::to_string(block)};
   return blocking;
@@ -153,7 +156,9 @@ std::optional<Reason> passes::refusePhases(ConvTransposeOp conv) {
 ReasonOr<Blocking> ChannelBlocks::blockConv(ConvOp conv) const {
   if (conv.getAutoPad() != AutoPad::NotSet)
     return Reason{ReasonCode::Attributes, "its padding depends on the sizes"};
-  return chooseBlocks(factsOf(conv), block);
+  ConvFacts facts = factsOf(conv);
+  facts.isTiled = isTiled(conv);
+  return chooseBlocks(facts, block);
 }
 
 ReasonOr<Blocking> ChannelBlocks::blockTransposed(ConvTransposeOp conv) const {
@@ -161,7 +166,9 @@ ReasonOr<Blocking> ChannelBlocks::blockTransposed(ConvTransposeOp conv) const {
     return noBlockableImage();
   if (std::optional<Reason> reason = refusePhases(conv))
     return *reason;
-  return chooseBlocks(factsOf(conv), block);
+  ConvFacts facts = factsOf(conv);
+  facts.isTiled = isTiled(conv);
+  return chooseBlocks(facts, block);
 }
 
 //===----------------------------------------------------------------------===//

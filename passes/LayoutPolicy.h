@@ -50,6 +50,9 @@ struct ConvFacts {
   double readsOfPixel = 1;
   /// Weights and bias, which are packed ahead of the run.
   bool hasConstantWeights = false;
+  /// Tiles of matrices multiply it where it reads whole blocks: what they multiply for nothing, of
+  /// results that do not fill a block, takes less time than vectors or plain images would.
+  bool isTiled = false;
 
   bool isDepthwise() const { return groups > 1 && groups == inputs && groups == outputs; }
 };
@@ -72,7 +75,8 @@ std::optional<Reason> refusePhases(nn::ConvTransposeOp conv);
 /// Why no kernel convolves in such blocks, if none does.
 std::optional<Reason> refuseBlocks(const ConvFacts &conv, const Blocking &blocking);
 /// The blocks of `block` channels that pay, or why none do: padding is to be at most a third of
-/// the channels; more for depthwise convolution and small groups, which are slow on plain images.
+/// the channels; more for depthwise convolution and small groups, which are slow on plain images,
+/// and of results that tiles multiply.
 /// An image whose channels do not fill blocks is read as it is; but in float32 in blocks, if its
 /// padding is as small, by a filter that reads pixels several times. One whose elements are
 /// narrower than the sums is read in blocks all the same, as several are multiplied at once: in
@@ -86,6 +90,10 @@ public:
   ReasonOr<Blocking> blockConv(nn::ConvOp conv) const override;
   ReasonOr<Blocking> blockTransposed(nn::ConvTransposeOp conv) const override;
   ReasonOr<Blocking> blockPool(mlir::Operation *pool, int64_t given) const override;
+
+protected:
+  /// ConvFacts::isTiled of nn.conv or nn.conv_transpose.
+  virtual bool isTiled(mlir::Operation *) const { return false; }
 
 private:
   int64_t block;

@@ -63,7 +63,6 @@ struct SinkThroughConcat : OpRewritePattern<ConcatOp> {
     SmallVector<Value> operands;
     for (Value operand : op->getOperands())
       operands.push_back(toLanes(rewriter, operand, block));
-    rewriter.modifyOpInPlace(op, [&] { op.setAxis(1); });
     replaceByBlocked(op, operands, block, rewriter);
     return success();
   }

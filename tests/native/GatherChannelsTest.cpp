@@ -1,4 +1,5 @@
 //===- GatherChannelsTest.cpp - channels that move between blocks ---------===//
+#include "backends/native/kernels/GatherChannelsKernel.h"
 #include "tests/native/ConvGraph.h"
 
 #include "llvm/ADT/STLExtras.h"
@@ -7,6 +8,7 @@
 #include <array>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <numeric>
 
 using namespace quern;
 using namespace quern::native;
@@ -98,8 +100,18 @@ TEST(GatherChannelsTest, Shuffles) {
   }
 }
 
-// Images of other sizes have the same kernels.
+// Other numbers of images, pixels and blocks have the same kernel; another cut has another.
 TEST(GatherChannelsTest, SizesAreNotCode) {
+  auto keyOf = [](int64_t batch, int64_t pixels, int64_t first, int64_t blocks) {
+    std::vector<int64_t> lanes(16 * blocks);
+    std::iota(lanes.begin(), lanes.end(), first);
+    std::vector<BlockedImages> inputs = {{StepBuffer::output(0), blocks + 1, 16}};
+    return gatherChannels(inputs, {StepBuffer::output(1), blocks, 16}, batch, pixels, lanes,
+                          DType::Float32)
+        .kernel.key;
+  };
+  EXPECT_EQ(keyOf(1, 1, 5, 2), keyOf(3, 200, 5, 9));
+  EXPECT_NE(keyOf(1, 1, 5, 2), keyOf(1, 1, 6, 2));
   for (int64_t pixels : {1, 63, 64, 200}) {
     Graph graph;
     GraphValue x = graph.input(fmt::format("1x16x1x{}xf32", pixels));

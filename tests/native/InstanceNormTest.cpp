@@ -9,6 +9,16 @@
 using namespace quern;
 using namespace quern::native;
 
+/// The image as a convolution that changes nothing leaves it: in blocks.
+static GraphValue inBlocks(Graph &graph, const GraphValue &image, int64_t channels) {
+  Tensor same = integerTensor(DType::Float32, {channels, channels, 1, 1}, 0);
+  for (int64_t i = 0; i < same.numElements(); ++i)
+    same.mutableData<float>()[i] = i % (channels + 1) == 0;
+  return graph.op("nn.conv", {image, graph.weight(same), graph.none()},
+                  "strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, "
+                  "0, 0, 0>, group = 1");
+}
+
 // What follows stands in its kernel, of planes and of blocks: a residual, and numbers of channels.
 // Of as many ones as minus ones all is exact.
 TEST(InstanceNormTest, EndsWithWhatFollows) {
@@ -17,15 +27,10 @@ TEST(InstanceNormTest, EndsWithWhatFollows) {
     Tensor ones = integerTensor(DType::Float32, {2, 24, 6, 7}, 0);
     for (int64_t i = 0; i < ones.numElements(); ++i)
       ones.mutableData<float>()[i] = i % 2 == (i / 42) % 2 ? 1 : -1;
-    Tensor same = integerTensor(DType::Float32, {24, 24, 1, 1}, 0);
-    for (int64_t i = 0; i < same.numElements(); ++i)
-      same.mutableData<float>()[i] = i % 25 == 0;
     GraphValue image = graph.input("2x24x6x7xf32"), residual = graph.input("2x24x6x7xf32");
     if (isBlocked)
       for (GraphValue *value : {&residual, &image})
-        *value = graph.op("nn.conv", {*value, graph.weight(same), graph.none()},
-                          "strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = "
-                          "array<i64: 0, 0, 0, 0>, group = 1");
+        *value = inBlocks(graph, *value, 24);
     GraphValue scale = graph.weight("24xf32"), bias = graph.weight("24xf32");
     GraphValue normal = graph.op("nn.instance_norm", {image, scale, bias}, "epsilon = 3.0 : f64");
     GraphValue sum = graph.op("nn.add", {normal, residual});
@@ -50,15 +55,8 @@ TEST(InstanceNormTest, FewPlanesInParts) {
       SCOPED_TRACE(formatDims(dims) + " on " + target);
       Graph graph;
       int64_t channels = dims[1];
-      Tensor same = integerTensor(DType::Float32, {channels, channels, 1, 1}, 0);
-      for (int64_t i = 0; i < same.numElements(); ++i)
-        same.mutableData<float>()[i] = i % (channels + 1) == 0;
       GraphValue image =
-          graph.op("nn.conv",
-                   {graph.input(fmt::format("{}xf32", fmt::join(dims, "x"))), graph.weight(same),
-                    graph.none()},
-                   "strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = "
-                   "array<i64: 0, 0, 0, 0>, group = 1");
+          inBlocks(graph, graph.input(fmt::format("{}xf32", fmt::join(dims, "x"))), channels);
       std::string perChannel = std::to_string(channels) + "xf32";
       GraphValue normal =
           graph.op("nn.instance_norm", {image, graph.weight(perChannel), graph.weight(perChannel)},

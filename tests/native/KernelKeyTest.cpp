@@ -5,6 +5,7 @@
 #include "backends/native/kernels/CopyKernels.h"
 #include "backends/native/kernels/CumulateKernel.h"
 #include "backends/native/kernels/DotKernel.h"
+#include "backends/native/kernels/GatherChannelsKernel.h"
 #include "backends/native/kernels/GridSampleKernel.h"
 #include "backends/native/kernels/IndexedKernels.h"
 #include "backends/native/kernels/LineConvKernel.h"
@@ -81,11 +82,12 @@ private:
 
 template <typename Spec> class KernelKeyTest : public testing::Test {};
 using Specs =
-    testing::Types<ArgSpec, AttentionSpec, CopySpec, CumulateSpec, DotSpec, GridSampleSpec,
-                   IndexedSpec, InstanceNormSpec, LayerNormSpec, LineConvSpec, LrnSpec, MapSpec,
-                   MaxPlaceSpec, PackColumnsSpec, PadHaloSpec, PoolSpec, RangeSpec, RecurrentSpec,
-                   ReduceSpec, ResampleSpec, RoiAlignSpec, RowDotSpec, SoftmaxSpec, TakePixelsSpec,
-                   TopKSpec, TransposeSpec, TreeSpec, UnfoldSpec, WindowSumSpec, TiledDotSpec>;
+    testing::Types<ArgSpec, AttentionSpec, CopySpec, CumulateSpec, DotSpec, GatherChannelsSpec,
+                   GridSampleSpec, IndexedSpec, InstanceNormSpec, LayerNormSpec, LineConvSpec,
+                   LrnSpec, MapSpec, MaxPlaceSpec, PackColumnsSpec, PadHaloSpec, PoolSpec,
+                   RangeSpec, RecurrentSpec, ReduceSpec, ResampleSpec, RoiAlignSpec, RowDotSpec,
+                   SoftmaxSpec, TakePixelsSpec, TopKSpec, TransposeSpec, TreeSpec, UnfoldSpec,
+                   WindowSumSpec, TiledDotSpec>;
 TYPED_TEST_SUITE(KernelKeyTest, Specs);
 
 /// Gives every list and optional of a spec something.

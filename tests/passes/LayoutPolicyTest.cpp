@@ -165,6 +165,22 @@ TEST(LayoutPolicyTest, NarrowImagesAreReadInBlocks) {
   EXPECT_EQ(chosen(halves, 4), "4, 4");
 }
 
+// Tiles of matrices multiply padding for nothing, but read whole blocks, of one group.
+TEST(LayoutPolicyTest, TilesHaveFewResults) {
+  auto tiled = [](int64_t inputs, int64_t outputs, int64_t groups = 1) {
+    ConvFacts conv = convOf(inputs, outputs, groups);
+    conv.inputType = DType::BFloat16;
+    conv.isTiled = true;
+    return conv;
+  };
+  EXPECT_EQ(chosen(tiled(16, 3), 8), "8, 8");
+  EXPECT_EQ(chosen(tiled(16, 9), 8), "8, 8");
+  EXPECT_EQ(chosen(convOf(16, 3), 8), kNotFilled);
+  EXPECT_EQ(chosen(tiled(12, 3), 8), kNotFilled);
+  EXPECT_EQ(chosen(tiled(3, 3), 8), kNotFilled) << "a first layer";
+  EXPECT_EQ(chosen(tiled(16, 6, 2), 8), "groups do not fill channel blocks");
+}
+
 TEST(LayoutPolicyTest, WhatNoKernelDoesIsRefused) {
   ConvFacts conv = convOf(8, 8);
   conv.dtype = DType::Int32;

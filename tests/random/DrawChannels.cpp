@@ -39,7 +39,7 @@ std::vector<int64_t> drawParts(ModelDraw &draw, int64_t channels) {
   return parts;
 }
 
-/// As nn.split, or slice by slice.
+/// By Split, or slice by slice.
 std::vector<Drawn> parted(ModelDraw &draw, const Drawn &x, const std::vector<int64_t> &parts) {
   std::vector<Drawn> images;
   std::vector<std::string> names;
@@ -91,7 +91,7 @@ Drawn convolved(ModelDraw &draw, const Drawn &x) {
   return y;
 }
 
-/// By a constant for each channel, or none.
+/// An elementwise op, with a number for each channel or one for all, or none.
 Drawn followed(ModelDraw &draw, Drawn x) {
   std::string image = x.name;
   x.name = draw.fresh();

@@ -156,7 +156,9 @@ static StepEstimate estimateLayerNorm(const LayerNormSpec &spec, const Pass &pas
 static StepEstimate estimateInstanceNorm(const InstanceNormSpec &spec, const Pass &pass) {
   constexpr double kOfVector = 8, kOfPlane = 40;
   InstanceNormDims dims = dimsOf<InstanceNormDims>(pass.step);
-  double share = spec.stage == InstanceNormStage::All ? 1 : 0.5;
+  double share = spec.stage == InstanceNormStage::All       ? 1
+                 : spec.stage == InstanceNormStage::Moments ? kShareOfMoments
+                                                            : 1 - kShareOfMoments;
   int64_t elements = dims.partPixels * std::max<int64_t>(spec.block, 1);
   return pass.of(pass.tasks() *
                  (share * kOfVector * pass.vectors(elements, spec.dtype) + kOfPlane));

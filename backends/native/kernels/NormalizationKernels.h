@@ -12,6 +12,8 @@ namespace quern::native {
 /// What a kernel of an instance normalization does: all of it; or first the moments of parts of
 /// planes, where there are too few of these for all threads, and then the rest.
 enum class InstanceNormStage { All, Moments, Normal };
+/// Of the work of a normalization, what its moments are.
+constexpr double kShareOfMoments = 0.5;
 
 /// What shapes the code of an instance normalization: of the plane of a channel at a time, or of a
 /// block of channels. Buffers: input, scale, bias, result, then the epilogue's operands: rows are

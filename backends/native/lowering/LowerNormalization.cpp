@@ -97,9 +97,6 @@ static LoweringResult lower(nn::BatchNormOp op, const LoweringContext &context) 
 // Instance and layer normalization
 //===----------------------------------------------------------------------===//
 
-/// Of the work of a normalization, what its moments are.
-static constexpr double kShareOfMoments = 0.5;
-
 /// Parts of the planes of blocks, if these are so few that threads would wait; by sizes alone, for
 /// results must not depend on the number of threads.
 static int64_t partsOfPlanes(int64_t planes, int64_t pixels) {
@@ -140,37 +137,33 @@ static LoweringResult lower(nn::InstanceNormOp op, const LoweringContext &contex
     dims.partPixels = ceilDiv(pixels, partsOfPlanes(planes, pixels));
     dims.parts = ceilDiv(pixels, dims.partPixels);
   }
-  int64_t grain = chooseMoveGrain(4 * shape.plane / dims.parts * dtypeBytes(dtype));
-  StepBuffer input = StepBuffer::of(outer(op.getInput()));
-  StepBuffer moments = StepBuffer::scratchSpace(0, CheckedSize(planes) * dims.parts * 2 *
-                                                       spec.block * dtypeBytes(dtype));
-  if (dims.parts > 1) {
+  auto addStep = [&](std::vector<StepBuffer> buffers, double share) {
     LoweredStep step;
-    spec.stage = InstanceNormStage::Moments;
     step.dims = flattenDims(dims);
-    step.buffers = {input, moments};
+    step.buffers = std::move(buffers);
     step.tasks = planes * dims.parts;
-    step.grain = grain;
+    step.grain = chooseMoveGrain(4 * shape.plane / dims.parts * dtypeBytes(dtype));
     step.kernel = kernelOf(spec);
-    step.share = kShareOfMoments;
+    step.share = share;
     lowered.push_back(std::move(step));
-    spec.stage = InstanceNormStage::Normal;
-  }
-  LoweredStep step;
-  spec.epilogue = EpilogueCode(taken);
-  step.dims = flattenDims(dims);
-  step.buffers = {input, StepBuffer::of(outer(op.getScale())), StepBuffer::of(outer(op.getBias())),
-                  StepBuffer::of(group->getResult(0))};
+  };
+  StepBuffer input = StepBuffer::of(outer(op.getInput()));
+  std::vector<StepBuffer> buffers = {input, StepBuffer::of(outer(op.getScale())),
+                                     StepBuffer::of(outer(op.getBias())),
+                                     StepBuffer::of(group->getResult(0))};
   for (const Epilogue::Operand &operand : taken.operands)
-    step.buffers.push_back(StepBuffer::of(operand.value));
+    buffers.push_back(StepBuffer::of(operand.value));
+  double share = 1;
   if (dims.parts > 1) {
-    step.buffers.push_back(moments);
-    step.share = 1 - kShareOfMoments;
+    buffers.push_back(StepBuffer::scratchSpace(0, CheckedSize(planes) * dims.parts * 2 *
+                                                      spec.block * dtypeBytes(dtype)));
+    spec.stage = InstanceNormStage::Moments;
+    addStep({input, buffers.back()}, kShareOfMoments);
+    spec.stage = InstanceNormStage::Normal;
+    share = 1 - kShareOfMoments;
   }
-  step.tasks = planes * dims.parts;
-  step.grain = grain;
-  step.kernel = kernelOf(spec);
-  lowered.push_back(std::move(step));
+  spec.epilogue = EpilogueCode(taken);
+  addStep(std::move(buffers), share);
   return lowered;
 }
 

@@ -18,21 +18,9 @@ using namespace quern;
 using namespace quern::native;
 using namespace quern::passes;
 
-/// The blocks that pay. Fewer results than fill a block are computed in one all the same where
-/// tiles of matrices multiply whole blocks: what they multiply for nothing takes less time than
-/// vectors or plain images would.
-static ReasonOr<Blocking> blocksOf(const ConvFacts &conv, int64_t block, bool isTiled) {
-  ReasonOr<Blocking> blocking = chooseBlocks(conv, block);
-  bool readsBlocks = conv.groups == 1 && conv.inputs > 0 && conv.inputs % block == 0;
-  if (blocking || !isTiled || !readsBlocks || conv.outputs <= 0 ||
-      refuseBlocks(conv, {block, block}))
-    return blocking;
-  return Blocking{block, block};
-}
-
 /// Why a convolution in blocks would not read groups of channels, if so.
-static std::optional<Reason> refuseChannels(const ConvFacts &conv, int64_t block, bool isTiled) {
-  ReasonOr<Blocking> blocking = blocksOf(conv, block, isTiled);
+static std::optional<Reason> refuseChannels(const ConvFacts &conv, int64_t block) {
+  ReasonOr<Blocking> blocking = chooseBlocks(conv, block);
   if (!blocking)
     return blocking.reason();
   if (blocking->input == 0)
@@ -42,9 +30,10 @@ static std::optional<Reason> refuseChannels(const ConvFacts &conv, int64_t block
 }
 
 /// What is known of a convolution once its factors are bfloat16.
-template <typename Op> static ConvFacts narrowFacts(Op conv) {
+template <typename Op> static ConvFacts narrowFacts(Op conv, bool isTiled) {
   ConvFacts facts = factsOf(conv);
   facts.inputType = DType::BFloat16;
+  facts.isTiled = isTiled;
   return facts;
 }
 
@@ -179,13 +168,13 @@ static bool isTiledPlain(const ConvFacts &conv, const nn::Shape &weights) {
 }
 
 bool NativePrecision::isTiledConv(nn::ConvOp conv) const {
-  ConvFacts facts = narrowFacts(conv);
+  ConvFacts facts = narrowFacts(conv, hasTiles());
   std::optional<nn::Shape> weights = nn::shapeOf(conv.getWeights()),
                            output = nn::shapeOf(conv.getResult());
   int64_t depth = facts.inputs / std::max<int64_t>(facts.groups, 1), block = target.channelBlock();
   if (!isImage(conv) || !weights || !weights->isStatic())
     return false;
-  if (!blocksOf(facts, block, hasTiles()))
+  if (!chooseBlocks(facts, block))
     return isTiledPlain(facts, *weights);
   // Pixels of a first layer have four channels, of which a row of the filter's lies together.
   constexpr int64_t kFewChannels = 4;
@@ -221,8 +210,8 @@ std::optional<Reason> NativePrecision::refuseTransposed(nn::ConvTransposeOp conv
     return noBlockableImage();
   if (std::optional<Reason> reason = refusePhases(conv))
     return reason;
-  ConvFacts facts = narrowFacts(conv);
-  if (std::optional<Reason> reason = refuseChannels(facts, block, hasTiles()))
+  ConvFacts facts = narrowFacts(conv, hasTiles());
+  if (std::optional<Reason> reason = refuseChannels(facts, block))
     return reason;
   if (hasFastPairs(target))
     return std::nullopt;
@@ -293,9 +282,9 @@ std::optional<Reason> NativePrecision::refuse(Operation *op) const {
       return Reason{ReasonCode::Form, "Winograd's algorithm in float32 is faster by estimate"};
     // Where float32 is computed in blocks, or tiles multiply what would not fill them.
     int64_t block = target.channelBlock();
-    ConvFacts narrow = narrowFacts(conv);
-    if (chooseBlocks(factsOf(conv), block) || blocksOf(narrow, block, hasTiles()))
-      return refuseChannels(narrow, block, hasTiles());
+    ConvFacts narrow = narrowFacts(conv, hasTiles());
+    if (chooseBlocks(factsOf(conv), block) || chooseBlocks(narrow, block))
+      return refuseChannels(narrow, block);
   }
   return refuseUnfolded(conv);
 }
@@ -308,18 +297,18 @@ int64_t NativeProducts::lookupCost() const {
 std::optional<Reason> NativeProducts::refuse(const ProductFacts &product) const {
   if (!product.isConv())
     return std::nullopt;
-  ConvFacts facts{.dtype = DType::Int32,
-                  .inputType = DType::UInt8,
-                  .spatialRank = product.spatialRank,
-                  .inputs = product.inputs,
-                  .outputs = product.outputs,
-                  .groups = product.groups,
-                  .hasConstantWeights = true};
+  ConvFacts facts{
+      .dtype = DType::Int32,
+      .inputType = DType::UInt8,
+      .spatialRank = product.spatialRank,
+      .inputs = product.inputs,
+      .outputs = product.outputs,
+      .groups = product.groups,
+      .hasConstantWeights = true,
+      .isTiled = TileUnit::has(target, {DType::UInt8, DType::Int8, DType::Int32, DType::Int32})};
   if (product.spatialRank != 2 || product.inputs < 0 || product.outputs < 0)
     return noBlockableImage();
-  constexpr DType kSums = DType::Int32;
-  return refuseChannels(facts, target.channelBlock(),
-                        TileUnit::has(target, {DType::UInt8, DType::Int8, kSums, kSums}));
+  return refuseChannels(facts, target.channelBlock());
 }
 
 /// The block of an image of `channels` channels whose rows tiles read; as all who read or make it
@@ -366,41 +355,33 @@ Blocking NativeLayouts::widest(const Blocking &blocking, const ConvFacts &facts)
   return {blocking.input == least ? input : blocking.input, output};
 }
 
-/// Whether tiles multiply its factors as they are.
-template <typename Op> static bool isTiled(Op conv, const ConvFacts &facts, const Target &target) {
-  DType weights = nn::dtypeOf(nn::elementTypeOf(conv.getWeights()));
-  return TileUnit::has(target, {facts.inputType, weights, facts.dtype, facts.dtype});
+bool NativeLayouts::isTiled(Operation *conv) const {
+  auto typeOf = [](Value value) { return nn::dtypeOf(nn::elementTypeOf(value)); };
+  DType sums = typeOf(conv->getResult(0));
+  return TileUnit::has(target,
+                       {typeOf(conv->getOperand(0)), typeOf(conv->getOperand(1)), sums, sums});
 }
 
 ReasonOr<Blocking> NativeLayouts::blockConv(nn::ConvOp conv) const {
   ReasonOr<Blocking> blocking = ChannelBlocks::blockConv(conv);
-  ConvFacts facts = factsOf(conv);
-  int64_t least = target.channelBlock();
-  if (!blocking && isImage(conv))
-    blocking = blocksOf(facts, least, isTiled(conv, facts, target));
+  int64_t least = target.channelBlock(), given = sourceBlock(conv.getInput());
   if ((!blocking || blocking->input == 0) && isImage(conv) && isFasterByWinograd(conv))
     return Blocking{least, least};
   if (!blocking)
     return blocking;
-  int64_t given = sourceBlock(conv.getInput());
+  ConvFacts facts = factsOf(conv);
   // What comes in blocks is read so, though channels do not fill the last one.
   if (blocking->input == 0 && given == least && !refuseBlocks(facts, {least, least}))
     blocking = Blocking{least, blocking->output};
-  if (!isTiled(conv, facts, target)) {
-    // A convolution of each channel by itself follows the image that it is given.
-    return facts.isDepthwise() && given > least ? Blocking{given, given} : blocking;
-  }
-  return widest(*blocking, facts);
+  if (isTiled(conv))
+    return widest(*blocking, facts);
+  // A convolution of each channel by itself follows the image that it is given.
+  return facts.isDepthwise() && given > least ? Blocking{given, given} : blocking;
 }
 
 ReasonOr<Blocking> NativeLayouts::blockTransposed(nn::ConvTransposeOp conv) const {
   ReasonOr<Blocking> blocking = ChannelBlocks::blockTransposed(conv);
-  ConvFacts facts = factsOf(conv);
-  if (!blocking && isImage(conv) && !refusePhases(conv))
-    blocking = blocksOf(facts, target.channelBlock(), isTiled(conv, facts, target));
-  if (!blocking)
-    return blocking;
-  return isTiled(conv, facts, target) ? widest(*blocking, facts) : *blocking;
+  return blocking && isTiled(conv) ? widest(*blocking, factsOf(conv)) : blocking;
 }
 
 ReasonOr<Blocking> NativeLayouts::blockPool(Operation *pool, int64_t given) const {

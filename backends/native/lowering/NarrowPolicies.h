@@ -51,6 +51,9 @@ public:
   ReasonOr<passes::Blocking> blockTransposed(nn::ConvTransposeOp conv) const override;
   ReasonOr<passes::Blocking> blockPool(mlir::Operation *pool, int64_t given) const override;
 
+protected:
+  bool isTiled(mlir::Operation *conv) const override;
+
 private:
   bool isFasterByWinograd(nn::ConvOp conv) const;
   passes::Blocking widest(const passes::Blocking &blocking, const passes::ConvFacts &facts) const;
