@@ -40,7 +40,7 @@ bool native::tilesPay(const DotTypes &types, int64_t rows, int64_t steps, int64_
 // Dims
 //===----------------------------------------------------------------------===//
 
-void TiledDotDims::coverRows(const TiledDotSpec &spec, int64_t lines, int64_t rows,
+void TiledDotDims::coverRows(TiledDotSpec &spec, int64_t lines, int64_t rows,
                              int64_t stepBytes) {
   auto strideOf = [](int64_t baked, int64_t stride) {
     return baked == DotSpec::kRuntime ? stride : baked;
@@ -58,8 +58,8 @@ void TiledDotDims::coverRows(const TiledDotSpec &spec, int64_t lines, int64_t ro
     pairHalves(rowStrideA);
   dot.lines = spec.dot.flat ? tiles : ceilDiv(lines, linesOfUnit);
   // Sums 0 to 3, by rows; A 4 and 5; B 6 and 7, with one half 5 to 7.
-  bool hasSecond = secondRows > 0;
-  int64_t ofSecond = hasSecond ? secondRows : firstRows;
+  spec.oneHalf = secondRows == 0;
+  int64_t ofSecond = spec.oneHalf ? firstRows : secondRows;
   TileUnit::Configuration shapes;
   auto setShape = [&](size_t tile, int64_t rowsOfTile, int64_t bytes) {
     shapes.rows[tile] = rowsOfTile;
@@ -70,9 +70,9 @@ void TiledDotDims::coverRows(const TiledDotSpec &spec, int64_t lines, int64_t ro
   for (size_t tile : {2, 3})
     setShape(tile, ofSecond, TileUnit::kRowBytes);
   setShape(4, firstRows, stepBytes);
-  if (hasSecond)
+  if (!spec.oneHalf)
     setShape(5, secondRows, stepBytes);
-  for (size_t tile = hasSecond ? 6 : 5; tile < 8; ++tile)
+  for (size_t tile = spec.oneHalf ? 5 : 6; tile < 8; ++tile)
     setShape(tile, stepBytes / 4, TileUnit::kRowBytes);
   configuration = shapes.words();
 }
@@ -101,8 +101,8 @@ void TiledDotDims::splitLines(const LineWork &work) {
 }
 
 /// Products of 16 columns that a tile of rows has at a time.
-static int64_t vectorsOfPass(const TiledDotSpec &spec, int64_t secondRows) {
-  return std::min<int64_t>(spec.dot.tile.vectors, secondRows == 0 ? 4 : 2);
+static int64_t vectorsOfPass(const TiledDotSpec &spec) {
+  return std::min<int64_t>(spec.dot.tile.vectors, spec.oneHalf ? 4 : 2);
 }
 
 void TiledDotDims::splitK(TiledDotSpec &spec) {
@@ -114,7 +114,7 @@ void TiledDotDims::splitK(TiledDotSpec &spec) {
     innerSteps *= dot.levels[i].trip;
   tripElementsB = innerSteps * stepElements * tile.columns();
   bool isLong = dot.levels[0].trip * innerSteps >= 2 * kStepsOfPart;
-  if (!spec.dot.flat || spec.partialStep || secondRows == 0 || !isLong ||
+  if (!spec.dot.flat || spec.partialStep || spec.oneHalf || !isLong ||
       dot.linesPerChunk < kFewestTiles || innerSteps > kStepsOfPart)
     return;
   spec.dot.splitsK = true;
@@ -133,7 +133,7 @@ int64_t TiledDotDims::bytesOfPartialSums(const TiledDotSpec &spec) const {
 void TiledDotDims::shareAhead(TiledDotSpec &spec) {
   constexpr int64_t kLineBytes = 64, kMostLines = 16, kMostSharers = 64;
   DotTile &tile = spec.dot.tile;
-  int64_t passes = ceilDiv(tile.vectors, vectorsOfPass(spec, secondRows));
+  int64_t passes = ceilDiv(tile.vectors, vectorsOfPass(spec));
   int64_t sharers = dot.linesPerChunk * tilesOfLine, steps = sharers * passes;
   for (size_t i = 0; i < tile.levels.size(); ++i)
     steps *= dot.levels[i].trip;

@@ -69,8 +69,8 @@ private:
   /// Where tile `index` of a line begins, and the rows that it is there for.
   Value firstRowOf(Value index);
   Value wantedRow(Value index);
-  /// The columns that `ofA` tiles of rows are multiplied by at a time: how many, and the first.
-  llvm::SmallVector<std::pair<Shape, int64_t>, 2> passesOf(int64_t ofA) const;
+  /// The columns that the rows of a tile are multiplied by at a time: how many, and the first.
+  llvm::SmallVector<std::pair<Shape, int64_t>, 2> passesOfTile() const;
   /// Unit `index` of a column tile.
   void emitUnit(const Tile &tile, Value index);
   /// A tile whose first row is `firstRow` of the line; `skipped` is stored elsewhere.
@@ -168,23 +168,19 @@ void TiledDotEmitter::emitTile(const Tile &tile, Value firstRow, const Skipped &
   Value a = kb.advance(tile.a, kb.mul(firstRow, rowStrideA()), types.a);
   if (tiled.partialStep)
     copyRest(a);
-  auto emitPasses = [&](int64_t ofA) {
-    for (const auto &[shape, first] : passesOf(ofA)) {
-      Block block{shape, first, firstRow, skipped, sums};
-      clearSums(shape);
-      multiplyAll(shape, cursorOf(tile, a, block), ofLevel(0, &DotDims::Level::trip));
-      moveSums(block, &TileUnit::store);
-      storeSums(tile, block);
-    }
-  };
-  kb.ifThen(
-      kb.lessThan(kb.index(0), kb.dim(&TiledDotDims::secondRows)), [&] { emitPasses(2); },
-      [&] { emitPasses(1); });
+  for (const auto &[shape, first] : passesOfTile()) {
+    Block block{shape, first, firstRow, skipped, sums};
+    clearSums(shape);
+    multiplyAll(shape, cursorOf(tile, a, block), ofLevel(0, &DotDims::Level::trip));
+    moveSums(block, &TileUnit::store);
+    storeSums(tile, block);
+  }
 }
 
 llvm::SmallVector<std::pair<TiledDotEmitter::Shape, int64_t>, 2>
-TiledDotEmitter::passesOf(int64_t ofA) const {
+TiledDotEmitter::passesOfTile() const {
   llvm::SmallVector<std::pair<Shape, int64_t>, 2> passes;
+  int64_t ofA = tiled.oneHalf ? 1 : 2;
   int64_t vectors = spec.tile.vectors, width = Shape{ofA, 1}.width();
   for (int64_t first = 0; first < vectors; first += width)
     passes.push_back({{ofA, std::min(width, vectors - first)}, first});
@@ -201,7 +197,7 @@ void TiledDotEmitter::emitParts(const Tile &tile, Value from, Value to) {
     part.b = kb.advance(tile.b, kb.mul(done, kb.dim(&TiledDotDims::tripElementsB)), types.b);
     part.isLastPart = kb.lessThan(kb.sub(trips, kb.add(ofPart, kb.index(1))), done);
     Value isFirst = kb.lessThan(done, kb.index(1));
-    auto passes = passesOf(/*ofA=*/2);
+    auto passes = passesOfTile();
     for (const auto &[index, pass] : llvm::enumerate(passes)) {
       kb.forLoop(from, to, 1, [&, index = index, pass = pass](Value unitIndex) {
         Value firstRow = firstRowOf(unitIndex), ofChunk = kb.sub(unitIndex, from);

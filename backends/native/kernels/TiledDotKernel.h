@@ -26,9 +26,11 @@ struct TiledDotSpec {
   /// Elements may be left over at the end of k that fill no step, on the one level that there is;
   /// B has zeros there.
   bool partialStep = false;
+  /// Tiles have no second half (TiledDotDims::secondRows).
+  bool oneHalf = false;
 
   static constexpr std::string_view kFamily = "tiled_dot";
-  QUERN_FIELDS(dot, partialStep)
+  QUERN_FIELDS(dot, partialStep, oneHalf)
   /// "tiles_bf16_32x64_relu".
   std::string name() const;
   void emit(KernelBuilder &kb) const;
@@ -61,8 +63,8 @@ struct TiledDotDims {
   int64_t tripElementsB = 0, aheadShareOfTrip = 0;
 
   /// Splits `lines` of `rows` rows, or a flat space of them, into tiles, whose rows are
-  /// `stepBytes` long; strides of `dot` are there already.
-  void coverRows(const TiledDotSpec &spec, int64_t lines, int64_t rows, int64_t stepBytes);
+  /// `stepBytes` long; strides of `dot` are there already. Sets TiledDotSpec::oneHalf.
+  void coverRows(TiledDotSpec &spec, int64_t lines, int64_t rows, int64_t stepBytes);
   /// Splits units into chunks: tasks for all threads, and rows of A that stay in the cache.
   void splitLines(const LineWork &work);
   /// Shares the next column tile of B out among the tiles of a chunk, when all else is known, and
