@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 using namespace quern;
 using namespace quern::native;
@@ -42,20 +43,23 @@ bool native::tilesPay(const DotTypes &types, int64_t rows, int64_t steps, int64_
 
 void TiledDotDims::coverRows(TiledDotSpec &spec, int64_t lines, int64_t rows,
                              int64_t stepBytes) {
-  auto strideOf = [](int64_t baked, int64_t stride) {
-    return baked == DotSpec::kRuntime ? stride : baked;
+  auto takeStride = [](int64_t &baked, int64_t &stride) {
+    if (int64_t taken = std::exchange(baked, DotSpec::kRuntime); taken != DotSpec::kRuntime)
+      stride = taken;
   };
-  int64_t rowStrideA = strideOf(spec.dot.tile.rowStrideA, dot.rowStrideA);
+  takeStride(spec.dot.tile.rowStrideA, dot.rowStrideA);
+  takeStride(spec.dot.rowStrideC, dot.rowStrideC);
+  spec.dot.tile.linesAhead = kMostLinesAhead;
   int64_t tiles = ceilDiv(rows, kTileRows), tileRows = ceilDiv(rows, tiles);
   lineRows = rows;
   tileStep = storedRows = tileRows;
   firstRows = std::min(tileRows, kHalfRows);
   secondRows = tileRows - firstRows;
-  secondA = firstRows * rowStrideA;
+  secondA = firstRows * dot.rowStrideA;
   tilesOfLine = spec.dot.flat ? 1 : tiles;
   allLines = spec.dot.flat ? 1 : lines;
   if (!spec.dot.flat && rows <= kHalfRows && lines > 1)
-    pairHalves(rowStrideA);
+    pairHalves();
   dot.lines = spec.dot.flat ? tiles : ceilDiv(lines, linesOfUnit);
   // Sums 0 to 3, by rows; A 4 and 5; B 6 and 7, with one half 5 to 7.
   spec.oneHalf = secondRows == 0;
@@ -77,9 +81,9 @@ void TiledDotDims::coverRows(TiledDotSpec &spec, int64_t lines, int64_t rows,
   configuration = shapes.words();
 }
 
-void TiledDotDims::pairHalves(int64_t rowStrideA) {
-  if (dot.lineStrideA % rowStrideA == 0)
-    lineGap = dot.lineStrideA / rowStrideA;
+void TiledDotDims::pairHalves() {
+  if (dot.lineStrideA % dot.rowStrideA == 0)
+    lineGap = dot.lineStrideA / dot.rowStrideA;
   if (lineGap >= lineRows)
     linesOfHalf = std::clamp<int64_t>((kHalfRows - lineRows) / lineGap + 1, 1, allLines / 2);
   linesOfUnit = 2 * linesOfHalf;
@@ -130,9 +134,9 @@ int64_t TiledDotDims::bytesOfPartialSums(const TiledDotSpec &spec) const {
   return blocks * kElementsOfBlock * dtypeBytes(spec.dot.tile.types.accumulate);
 }
 
-void TiledDotDims::shareAhead(TiledDotSpec &spec) {
-  constexpr int64_t kLineBytes = 64, kMostLines = 16, kMostSharers = 64;
-  DotTile &tile = spec.dot.tile;
+void TiledDotDims::shareAhead(const TiledDotSpec &spec) {
+  constexpr int64_t kLineBytes = 64, kMostSharers = 64;
+  const DotTile &tile = spec.dot.tile;
   int64_t passes = ceilDiv(tile.vectors, vectorsOfPass(spec));
   int64_t sharers = dot.linesPerChunk * tilesOfLine, steps = sharers * passes;
   for (size_t i = 0; i < tile.levels.size(); ++i)
@@ -141,10 +145,10 @@ void TiledDotDims::shareAhead(TiledDotSpec &spec) {
   if (steps == 0 || sharers > kMostSharers || dot.columnTiles == 1)
     return;
   int64_t lines = ceilDiv(ceilDiv(bytes, kLineBytes), steps);
-  if (lines > kMostLines)
+  if (lines > kMostLinesAhead)
     return;
-  tile.linesAhead = std::max<int64_t>(static_cast<int64_t>(llvm::PowerOf2Ceil(lines)), 2);
-  dot.aheadStride = ceilDiv(bytes, steps * tile.linesAhead);
+  linesAhead = std::max<int64_t>(static_cast<int64_t>(llvm::PowerOf2Ceil(lines)), 2);
+  dot.aheadStride = ceilDiv(bytes, steps * linesAhead);
   aheadShareOfPass = bytes / (sharers * passes);
   aheadShareOfTrip = aheadShareOfPass / dot.levels[0].trip;
   dot.aheadShare = aheadShareOfPass * passes;

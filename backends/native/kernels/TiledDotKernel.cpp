@@ -88,14 +88,15 @@ private:
   /// Emits the trips of a level, and the levels inside of it; what follows it.
   Cursor emitLevel(const Shape &shape, size_t index, Value trips, Cursor at);
   void emitStep(const Shape &shape, const Cursor &at, Value strideA, Value secondA);
-  void askAhead(const Cursor &at);
+  /// Lines [first, linesAhead) of what a step asks for.
+  void askAhead(Value ahead, int64_t first);
   /// What is left of the rows at `a` at the end of k, and zeros behind it, in `rest`.
   void copyRest(Value a);
   /// The epilogue.
   void storeSums(const Tile &tile, const Block &block);
 
   Value elementsOfA(Value count) { return kb.mul(count, dtypeBytes(types.a)); }
-  Value rowStrideA() { return strideOf(spec.tile.rowStrideA, &DotDims::rowStrideA); }
+  Value rowStrideA() { return kb.dim(&DotDims::rowStrideA); }
 
   const TiledDotSpec &tiled;
   TileUnit unit;
@@ -286,7 +287,8 @@ TiledDotEmitter::Cursor TiledDotEmitter::emitLevel(const Shape &shape, size_t in
       next.b = kb.advance(now[1], stepB, types.b);
       if (at.ahead)
         next.ahead = kb.advance(
-            next.ahead, kb.mul(kb.dim(&DotDims::aheadStride), spec.tile.linesAhead), DType::UInt8);
+            next.ahead,
+            kb.mul(kb.dim(&DotDims::aheadStride), kb.dim(&TiledDotDims::linesAhead)), DType::UInt8);
     }
     Values results{kb.advance(now[0], strideA, types.a), next.b};
     if (at.ahead)
@@ -296,10 +298,17 @@ TiledDotEmitter::Cursor TiledDotEmitter::emitLevel(const Shape &shape, size_t in
   return {end[0], end[1], at.ahead ? Value(end[2]) : Value()};
 }
 
-void TiledDotEmitter::askAhead(const Cursor &at) {
-  for (int64_t line = 0; at.ahead && line < spec.tile.linesAhead; ++line)
-    prefetch(kb, kb.advance(at.ahead, kb.mul(kb.dim(&DotDims::aheadStride), line), DType::UInt8),
-             CacheLevel::Second);
+// How many there are is the same for all steps: branches that a CPU foresees cost less than a loop.
+void TiledDotEmitter::askAhead(Value ahead, int64_t first) {
+  int64_t end = std::max<int64_t>(2 * first, 2);
+  if (end > spec.tile.linesAhead)
+    return;
+  kb.ifThen(kb.lessThan(kb.index(first), kb.dim(&TiledDotDims::linesAhead)), [&] {
+    for (int64_t line = first; line < end; ++line)
+      prefetch(kb, kb.advance(ahead, kb.mul(kb.dim(&DotDims::aheadStride), line), DType::UInt8),
+               CacheLevel::Second);
+    askAhead(ahead, end);
+  });
 }
 
 // Products that read the same tile of B follow each other: the unit takes 16 cycles for another
@@ -316,7 +325,8 @@ void TiledDotEmitter::emitStep(const Shape &shape, const Cursor &at, Value strid
     for (int64_t half = 0; half < shape.ofA; ++half)
       unit.multiply(shape.sums(half, v), kFirstA + half, firstB(v));
   }
-  askAhead(at);
+  if (at.ahead)
+    askAhead(at.ahead, /*first=*/0);
 }
 
 void TiledDotEmitter::copyRest(Value a) {

@@ -21,7 +21,9 @@ namespace quern::native {
 /// What shapes the code.
 struct TiledDotSpec {
   /// Its tile, but for heights and unrolling, and what surrounds it; packed B, and no blocks. A
-  /// step of the innermost level is TiledDotDims::stepElements.
+  /// step of the innermost level is TiledDotDims::stepElements. Strides of rows are run-time ones,
+  /// as a tile is loaded by one instruction whatever they are, and DotTile::linesAhead is the most
+  /// that TiledDotDims::linesAhead may be.
   DotSpec dot;
   /// Elements may be left over at the end of k that fill no step, on the one level that there is;
   /// B has zeros there.
@@ -41,6 +43,7 @@ struct TiledDotDims {
   static constexpr int64_t kHalfRows = TileUnit::kRows, kTileRows = 2 * kHalfRows, kLanes = 16;
   /// Sums of 32 rows by 32 columns, or 16 by 64.
   static constexpr int64_t kElementsOfBlock = kTileRows * 2 * kLanes;
+  static constexpr int64_t kMostLinesAhead = 16;
 
   /// `lines` counts units of work: several lines, lines, or tiles of a flat space.
   DotDims dot;
@@ -56,6 +59,8 @@ struct TiledDotDims {
   int64_t allLines = 1, linesOfUnit = 1, linesOfHalf = 1, lineGap = 0, storedRows = 1;
   /// Elements of A of a step, and those left over (TiledDotSpec::partialStep).
   int64_t stepElements = 0, leftOver = 0;
+  /// Cache lines of the next column tile of B that a step asks for: none, or a power of 2 from 2 on.
+  int64_t linesAhead = 0;
   /// Bytes of DotDims::aheadShare for which the columns that a tile multiplies at a time ask.
   int64_t aheadShareOfPass = 0;
   /// A trip of the first level: elements of a column tile of B that it reads, and bytes of
@@ -63,20 +68,21 @@ struct TiledDotDims {
   int64_t tripElementsB = 0, aheadShareOfTrip = 0;
 
   /// Splits `lines` of `rows` rows, or a flat space of them, into tiles, whose rows are
-  /// `stepBytes` long; strides of `dot` are there already. Sets TiledDotSpec::oneHalf.
+  /// `stepBytes` long; strides of `dot` are there already, or in `spec`, which they leave. Sets
+  /// TiledDotSpec::oneHalf.
   void coverRows(TiledDotSpec &spec, int64_t lines, int64_t rows, int64_t stepBytes);
   /// Splits units into chunks: tasks for all threads, and rows of A that stay in the cache.
   void splitLines(const LineWork &work);
   /// Shares the next column tile of B out among the tiles of a chunk, when all else is known, and
-  /// sets DotTile::linesAhead of `spec` to what a step has to ask for. Nothing where a tile would
+  /// sets linesAhead to what a step has to ask for. Nothing where a tile would
   /// have to ask for all that it reads itself, or where so many read a column tile that waiting for
   /// it once is nothing.
-  void shareAhead(TiledDotSpec &spec);
+  void shareAhead(const TiledDotSpec &spec);
   /// Splits k into parts, of which B stays in the first cache, where several tiles of rows read it;
   /// before shareAhead. The order in which a sum is made is the same. Sets DotSpec::splitsK.
   void splitK(TiledDotSpec &spec);
   /// Two halves of as many whole lines as fit.
-  void pairHalves(int64_t rowStrideA);
+  void pairHalves();
   /// The scratch memory of sums of parts.
   int64_t bytesOfPartialSums(const TiledDotSpec &spec) const;
 };
