@@ -68,8 +68,12 @@ static bool multipliesBf16(ModuleOp module) {
 
 Status native::lowerToLlvmDialect(ModuleOp module, const Target &target) {
   PassManager pm(module.getContext());
-  pm.addPass(createCanonicalizerPass());
-  pm.addPass(createCSEPass());
+  // LLVM does the rest; so do its passes for equal values (EarlyCSE).
+  GreedyRewriteConfig simplification;
+  simplification.useTopDownTraversal = true;
+  simplification.enableRegionSimplification = GreedySimplifyRegionLevel::Disabled;
+  simplification.maxIterations = 1;
+  pm.addPass(createCanonicalizerPass(simplification));
   pm.addPass(createExpandMathPass(target));
   pm.addPass(createFenceHalfPass());
   // Rounding to bfloat16 would become library calls on most CPUs.
