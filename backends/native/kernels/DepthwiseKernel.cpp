@@ -3,7 +3,9 @@
 
 #include "backends/native/kernels/ClippedTaps.h"
 #include "backends/native/kernels/LineTask.h"
+#include "backends/native/kernels/TapGroups.h"
 #include "ir/ScalarEmitter.h"
+#include "runtime/values/CeilDiv.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -34,7 +36,10 @@ class DepthwiseEmitter {
 public:
   DepthwiseEmitter(KernelBuilder &kb, const DepthwiseSpec &spec)
       : kb(kb), spec(spec), types(spec.types), place{types, spec.lanes, /*vectorA=*/true},
-        engine(chooseEngine(kb.target(), types, /*group=*/1, spec.lanes)) {}
+        engine(chooseEngine(kb.target(), types, /*group=*/1, spec.lanes)) {
+    if (spec.tapsAtOnce > 1)
+      groups.emplace(kb, spec);
+  }
 
   void emit();
 
@@ -73,6 +78,11 @@ private:
                        int64_t outsideLast);
   Values addChannelOfGroup(const Line &line, Value row, Value x, int64_t channel, Values sums,
                            int64_t outsideFirst, int64_t outsideLast);
+  /// Of packed weights, in elements.
+  Value sizeOfRow();
+  Value weightsOfRow(const Line &line, Value row) {
+    return kb.advance(line.weights, kb.mul(row, sizeOfRow()), types.b);
+  }
   /// Adds what `body` does for each column of a row of the filter. Its number is 0 in a loop.
   using ColumnBody = std::function<Values(Value column, int64_t number, Values sums)>;
   Values forColumns(Values sums, const ColumnBody &body);
@@ -83,12 +93,16 @@ private:
   Value columns() {
     return spec.columns > 0 ? kb.index(spec.columns) : dim(&DepthwiseDims::columns);
   }
+  /// That the windows of spec.results neighbouring results reach over.
+  int64_t pixelsOfResults() const {
+    return (spec.results - 1) * spec.stride + (spec.columns - 1) * spec.dilation + 1;
+  }
   /// The pixel at `pointer`: in all lanes of a group its channel of this number.
   Value pixelAt(Value pointer, int64_t channel);
   Value weight(const Line &line, Value row, Value column, int64_t channel) {
-    Value position = kb.mul(kb.add(kb.mul(row, columns()), column), spec.group);
-    Value at = kb.mul(kb.add(position, channel), spec.lanes);
-    return engine.loadB(kb, place, kb.advance(line.weights, at, types.b), {});
+    Value at = kb.mul(kb.add(kb.mul(column, spec.group), channel), spec.lanes);
+    Value pointer = kb.advance(line.weights, kb.add(kb.mul(row, sizeOfRow()), at), types.b);
+    return engine.loadB(kb, place, pointer, {});
   }
 
   KernelBuilder &kb;
@@ -96,6 +110,8 @@ private:
   const DotTypes &types;
   DotEngine::Place place;
   const DotEngine &engine;
+  /// Of DepthwiseSpec::tapsAtOnce.
+  std::optional<TapGroups> groups;
   /// A vector of what lies outside; sums on their way to the epilogue.
   Value outside, results;
 };
@@ -124,7 +140,7 @@ void DepthwiseEmitter::emitLine(Value plane, Value y) {
   Line line;
   Value block = kb.rem(plane, dim(&DepthwiseDims::blocks));
   line.channel = kb.mul(block, spec.lanes);
-  Value filter = kb.mul(kb.mul(dim(&DepthwiseDims::rows), columns()), spec.group * spec.lanes);
+  Value filter = kb.mul(dim(&DepthwiseDims::rows), sizeOfRow());
   line.weights = kb.advance(kb.buffer(1), kb.mul(block, filter), types.b);
   Value pixels = kb.mul(dim(&DepthwiseDims::height), dim(&DepthwiseDims::width));
   line.image = kb.advance(kb.buffer(0), imageOf(plane, block, pixels), types.a);
@@ -157,6 +173,12 @@ void DepthwiseEmitter::emitLine(Value plane, Value y) {
   emitGroup(line, last, 0, spec.overEnd);
 }
 
+Value DepthwiseEmitter::sizeOfRow() {
+  if (spec.tapsAtOnce > 1)
+    return kb.index(ceilDiv(spec.columns, spec.tapsAtOnce) * spec.tapsAtOnce * spec.lanes);
+  return kb.mul(columns(), spec.group * spec.lanes);
+}
+
 Value DepthwiseEmitter::imageOf(Value plane, Value block, Value pixels) {
   if (spec.resultsOfChannel == 1)
     return kb.mul(plane, kb.mul(pixels, spec.lanes));
@@ -168,8 +190,10 @@ Value DepthwiseEmitter::imageOf(Value plane, Value block, Value pixels) {
 }
 
 Value DepthwiseEmitter::addOutside(const Line &line, Value from, Value to, Value sum) {
-  Value a = pixelAt(outside, 0);
+  Value a = groups ? Value() : pixelAt(outside, 0);
   return kb.forLoop(from, to, 1, Values{sum}, [&](Value row, ValueRange now) -> Values {
+    if (groups)
+      return {groups->addSame(groups->weightsAt(weightsOfRow(line, row)), outside, now[0])};
     return forColumns(Values(now), [&](Value j, int64_t, Values next) -> Values {
       for (int64_t channel = 0; channel < spec.group; ++channel)
         next[0] = engine.add(kb, place, a, weight(line, row, j, channel), next[0]);
@@ -236,6 +260,16 @@ DepthwiseEmitter::Values DepthwiseEmitter::addChannel(const Line &line, Value ro
     return ops.create<arith::SelectOp>(kb.loc(), exists, pointer, outside);
   };
   // Neighbouring windows overlap: what they share is loaded once.
+  if (groups) {
+    groups->addRow(groups->weightsAt(weightsOfRow(line, row)),
+                   [&](int64_t i) -> TapGroups::Pixel {
+                     if (i >= pixelsOfResults())
+                       return {};
+                     return {pixel(kb.index(i)), areInside};
+                   },
+                   sums);
+    return sums;
+  }
   std::map<int64_t, Value> loaded;
   return forColumns(std::move(sums), [&](Value j, int64_t number, Values next) {
     Value b = weight(line, row, j, channel);
@@ -276,15 +310,29 @@ DepthwiseEmitter::Values DepthwiseEmitter::addChannelOfGroup(const Line &line, V
                                                              int64_t channel, Values sums,
                                                              int64_t outsideFirst,
                                                              int64_t outsideLast) {
-  Values weights;
-  for (int64_t j = 0; j < spec.columns; ++j)
-    weights.push_back(weight(line, row, kb.index(j), channel));
   Value y = kb.add(line.firstRow, kb.mul(row, dim(&DepthwiseDims::dilation)));
   Value first = kb.sub(kb.mul(x, spec.stride), kb.index(spec.overBegin));
   Value pixel = kb.mul(kb.add(kb.mul(y, dim(&DepthwiseDims::width)), first), spec.lanes);
-  int64_t pixels = (spec.results - 1) * spec.stride + (spec.columns - 1) * spec.dilation + 1;
+  int64_t pixels = pixelsOfResults();
+  auto existsAt = [&](int64_t i) { return i >= outsideFirst && i < pixels - outsideLast; };
+  auto pointerTo = [&](int64_t i) {
+    return kb.advance(line.image, kb.add(pixel, i * spec.lanes), types.a);
+  };
+  if (groups) {
+    groups->addRow(groups->weightsAt(weightsOfRow(line, row)),
+                   [&](int64_t i) -> TapGroups::Pixel {
+                     if (existsAt(i))
+                       return {pointerTo(i), /*isInLine=*/true};
+                     return {i < pixels && spec.outside != 0 ? outside : Value()};
+                   },
+                   sums);
+    return sums;
+  }
+  Values weights;
+  for (int64_t j = 0; j < spec.columns; ++j)
+    weights.push_back(weight(line, row, kb.index(j), channel));
   for (int64_t i = 0; i < pixels; ++i) {
-    bool exists = i >= outsideFirst && i < pixels - outsideLast;
+    bool exists = existsAt(i);
     if (!exists && spec.outside == 0)
       continue;
     Value a;
@@ -292,10 +340,8 @@ DepthwiseEmitter::Values DepthwiseEmitter::addChannelOfGroup(const Line &line, V
       int64_t distance = i - j * spec.dilation, result = distance / spec.stride;
       if (distance < 0 || distance % spec.stride != 0 || result >= spec.results)
         continue;
-      if (!a) {
-        Value pointer = kb.advance(line.image, kb.add(pixel, i * spec.lanes), types.a);
-        a = pixelAt(exists ? pointer : outside, channel);
-      }
+      if (!a)
+        a = pixelAt(exists ? pointerTo(i) : outside, channel);
       sums[result] = engine.add(kb, place, a, weights[j], sums[result]);
     }
   }

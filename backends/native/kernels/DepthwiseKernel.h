@@ -30,6 +30,9 @@ struct DepthwiseSpec {
   /// Channels that are summed up, and results of each channel: one of them is 1, the other a
   /// divisor of the lanes.
   int64_t group = 1, resultsOfChannel = 1;
+  /// Neighbouring taps of a line that an instruction takes: DotTypes::group where both numbers
+  /// above and the dilation are 1 and columns are unrolled, or 1.
+  int64_t tapsAtOnce = 1;
   /// Results of a line that are summed up at once.
   int64_t results = 8;
   /// Of the filter, along lines. No columns: as many as DepthwiseDims says, in a loop.
@@ -44,7 +47,7 @@ struct DepthwiseSpec {
   EpilogueCode epilogue;
 
   static constexpr std::string_view kFamily = "depthwise";
-  QUERN_FIELDS(types, lanes, group, resultsOfChannel, results, columns, stride, dilation, cut,
+  QUERN_FIELDS(types, lanes, group, resultsOfChannel, tapsAtOnce, results, columns, stride, dilation, cut,
                overBegin, overEnd, outside, hasBias, epilogue)
   std::string name() const;
   void emit(KernelBuilder &kb) const;

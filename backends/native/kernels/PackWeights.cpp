@@ -80,20 +80,26 @@ Expected<Tensor> native::packConvWeights(const Tensor &weights, const FilterView
   });
 }
 
-Expected<Tensor> native::packDepthwiseWeights(const Tensor &weights, int64_t lanes) {
-  int64_t results = weights.dim(0), group = weights.dim(1);
+Expected<Tensor> native::packDepthwiseWeights(const Tensor &weights, int64_t lanes, int64_t taps) {
+  int64_t results = weights.dim(0), group = weights.dim(1), columns = weights.dims().back();
   int64_t filter = results == 0 ? 0 : weights.numElements() / results;
-  int64_t positions = group == 0 ? 0 : filter / group;
+  int64_t positions = group == 0 ? 0 : filter / group, rows = columns == 0 ? 0 : positions / columns;
+  int64_t packedColumns = ceilDiv(columns, taps) * taps;
   QUERN_ASSIGN(Tensor packed,
-               Tensor::allocate(weights.dtype(), {ceilDiv(results, lanes), filter, lanes}));
+               Tensor::allocate(weights.dtype(), {ceilDiv(results, lanes),
+                                                  rows * packedColumns * group, lanes}));
   return withType(weights.dtype(), [&]<typename T>(T) -> Expected<Tensor> {
     UnalignedElements<T> from(weights.rawData());
     T *to = static_cast<T *>(packed.mutableRawData());
+    auto placeOf = [&](int64_t r, int64_t c, int64_t p) {
+      int64_t row = r / lanes * rows + p / columns, column = p % columns;
+      int64_t first = (row * packedColumns + column / taps * taps) * group + c;
+      return first * lanes + r % lanes * taps + column % taps;
+    };
     for (int64_t r = 0; r < results; ++r)
       for (int64_t c = 0; c < group; ++c)
         for (int64_t p = 0; p < positions; ++p)
-          to[(r / lanes * filter + p * group + c) * lanes + r % lanes] =
-              from[r * filter + c * positions + p];
+          to[placeOf(r, c, p)] = from[r * filter + c * positions + p];
     return packed;
   });
 }

@@ -30,8 +30,9 @@ Expected<Tensor> packConvWeights(const Tensor &weights, const FilterView &filter
                                  int64_t inputBlock, int64_t tileColumns, int64_t group = 1);
 
 /// Weights of groups of as many results as channels, [results, channels of a group, kernel...], as
-/// [results / lanes][kernel...][channels of a group][lanes]: of one channel, or of few.
-Expected<Tensor> packDepthwiseWeights(const Tensor &weights, int64_t lanes);
+/// [results / lanes][kernel...][channels of a group][lanes]: of one channel, or of few. Of one,
+/// columns of the filter come in groups of `taps`, [groups][lanes][taps], the last filled with 0.
+Expected<Tensor> packDepthwiseWeights(const Tensor &weights, int64_t lanes, int64_t taps = 1);
 
 /// A matrix [batch][k, n] with elements strideK and strideN apart as
 /// [batch][n / tileColumns][k / group][tileColumns][group], times `scale`; k is padded with zeros

@@ -27,16 +27,21 @@ static std::optional<Reason> refuseDepthwise(const ConvProblem &p) {
 static void cutEvenly(DepthwiseSpec &spec, const ConvProblem &p, int64_t vectors) {
   const WindowShape3 &w = p.window;
   int64_t output = w.output[2], reach = (spec.columns - 1) * spec.dilation;
-  constexpr int64_t kMostResults = 14, kFewestResults = 6;
+  constexpr int64_t kMostResults = 14, kFewestResults = 6, kFewestVectors = 4;
   int64_t registers = p.context.target.vectorRegisters / vectors;
-  int64_t results = std::min({output, kMostResults, registers - spec.columns - 2});
-  while (results >= kFewestResults && output % results != 0)
+  // Of groups of taps the same weights serve twice, and neighbouring windows share little.
+  bool takesGroups = spec.tapsAtOnce > 1;
+  int64_t besideSums = 2 + (takesGroups ? 2 * ceilDiv(spec.columns, spec.tapsAtOnce) : spec.columns);
+  int64_t fewest = takesGroups ? ceilDiv(kFewestVectors, vectors) : kFewestResults;
+  int64_t most = takesGroups ? kMostResults / vectors : kMostResults;
+  int64_t results = std::min({output, most, registers - besideSums});
+  while (results >= fewest && output % results != 0)
     --results;
   int64_t overBegin = w.padBegin[2];
   int64_t overEnd = (output - 1) * spec.stride + reach - overBegin - (w.input[2] - 1);
   // Only windows of the first and the last group may reach over the ends.
   int64_t step = results * spec.stride;
-  if (spec.columns == 0 || results < kFewestResults || std::max(overBegin, overEnd) > step)
+  if (spec.columns == 0 || results < fewest || std::max(overBegin, overEnd) > step)
     return;
   spec.cut = results == output ? DepthwiseSpec::Cut::Once : DepthwiseSpec::Cut::Evenly;
   spec.results = results;
@@ -61,6 +66,9 @@ static DepthwiseSpec depthwiseSpec(ConvProblem &p) {
   spec.stride = p.window.stride[2];
   if (p.window.kernel[2] > 1)
     spec.dilation = p.window.dilation[2];
+  if (spec.group == 1 && spec.resultsOfChannel == 1 && spec.dilation == 1 && spec.columns > 1 &&
+      dtypeBytes(spec.types.a) == 1)
+    spec.tapsAtOnce = spec.types.group();
   cutEvenly(spec, p, vectors);
   // Where there are no pads it is not read.
   spec.outside = p.hasPads() ? p.window.outside : 0;
@@ -111,10 +119,11 @@ static DepthwiseDims depthwiseDims(const ConvProblem &p, int64_t resultsAtOnce) 
 static LoweringResult lowerDepthwise(ConvProblem &p) {
   DepthwiseSpec spec = depthwiseSpec(p);
   DepthwiseDims dims = depthwiseDims(p, spec.results);
-  int64_t lanes = spec.lanes;
+  int64_t lanes = spec.lanes, taps = spec.tapsAtOnce;
   StepBuffer weights = StepBuffer::packed(
-      *p.context.values.weightOf(p.weights), fmt::format(FMT_COMPILE("depthwise {}"), lanes),
-      [lanes](const Tensor &w, auto &) { return packDepthwiseWeights(w, lanes); });
+      *p.context.values.weightOf(p.weights),
+      fmt::format(FMT_COMPILE("depthwise {} {}"), lanes, taps),
+      [lanes, taps](const Tensor &w, auto &) { return packDepthwiseWeights(w, lanes, taps); });
   ConvProduct product{
       .a = StepBuffer::of(p.input), .b = std::move(weights), .bias = packedConvBias(p, lanes)};
   LoweredStep step = startConvStep(p, kernelOf(std::move(spec)), std::move(product));
