@@ -69,6 +69,18 @@ Value KernelBuilder::dim(int64_t i) {
   return dims[i];
 }
 
+Value KernelBuilder::madeAtEntry(Value pointer, llvm::function_ref<Value()> make) {
+  if (pointer.getParentBlock() != entry)
+    return {};
+  Value &made = madeOf[pointer];
+  if (!made) {
+    OpBuilder::InsertionGuard guard(ops);
+    ops.setInsertionPointAfterValue(pointer);
+    made = make();
+  }
+  return made;
+}
+
 void KernelBuilder::trapIf(Value condition, TrapCode reason) {
   Type i32 = ops.getI32Type();
   auto constant = [&](int32_t value) -> Value {

@@ -33,6 +33,9 @@ public:
   mlir::Value buffer(int64_t i);
   mlir::Value dim(int64_t i);
   template <class Dims> mlir::Value dim(int64_t Dims::*member) { return dim(dimIndex(member)); }
+  /// What `make` makes of `pointer`, a buffer, before all else: emitted for the first who asks.
+  /// Null where `pointer` is not known at entry.
+  mlir::Value madeAtEntry(mlir::Value pointer, llvm::function_ref<mlir::Value()> make);
   /// The worker's own memory, of the size that the step states.
   mlir::Value scratch() const { return scratchArgument; }
   /// Where `condition`, an i1, holds for the first time, its `reason` becomes what
@@ -110,6 +113,7 @@ private:
   /// The place of the answer in a kernel that can refuse.
   mlir::Value answer;
   llvm::SmallVector<mlir::Value> buffers, dims;
+  llvm::SmallDenseMap<mlir::Value, mlir::Value, 2> madeOf;
 };
 
 } // namespace quern::native

@@ -52,11 +52,63 @@ static Value lookUpByPermutation(KernelBuilder &kb, Value bytes, Value table, in
   return resized(kb, found, kWide, lanes);
 }
 
+constexpr int64_t kRow = 16, kRows = 16;
+
+/// Memory of 16 vectors: each row of the table, less what the one before it has, over and over.
+/// The first and the middle one are as they are.
+static Value differencesOfRows(KernelBuilder &kb, Value table, int64_t lanes) {
+  Value memory = kb.stackSpace(DType::UInt8, kRows * lanes), before;
+  SmallVector<int64_t> repeated;
+  for (int64_t i = 0; i < lanes; ++i)
+    repeated.push_back(i % kRow);
+  for (int64_t i = 0; i < kRows; ++i) {
+    Value row = kb.load(kb.advance(table, i * kRow, DType::UInt8), DType::UInt8, kRow);
+    Value difference =
+        i % (kRows / 2) == 0 ? row : kb.builder().create<arith::XOrIOp>(kb.loc(), row, before);
+    kb.store(kb.builder().create<vector::ShuffleOp>(kb.loc(), difference, difference, repeated),
+             kb.advance(memory, i * lanes, DType::UInt8), DType::UInt8, lanes);
+    before = row;
+  }
+  return memory;
+}
+
+/// The table lies in 16 rows, of which PSHUFB finds the entries of the numbers that are not
+/// negative, by their lower half, and zeros of others. A number n is taken 16 from until it is
+/// negative, once for each row; those above 127 count as negative the first time, and are moved by
+/// 128 the second time. What is found of differences is together row n / 16.
+static Value lookUpByRows(KernelBuilder &kb, Value bytes, Value rows, int64_t lanes) {
+  OpBuilder &ops = kb.builder();
+  auto type = VectorType::get({lanes}, ops.getI8Type());
+  auto each = [&](int8_t byte) -> Value {
+    return ops.create<arith::ConstantOp>(
+        kb.loc(), SplatElementsAttr::get(type, ops.getI8IntegerAttr(byte)));
+  };
+  auto call = [&](StringRef name, ValueRange operands) {
+    return ops.create<LLVM::CallIntrinsicOp>(kb.loc(), type, ops.getStringAttr(name), operands)
+        ->getResult(0);
+  };
+  StringRef permute = lanes == kWide ? "llvm.x86.avx512.pshuf.b.512" : "llvm.x86.avx2.pshuf.b";
+  Value found = each(0), left = bytes;
+  for (int64_t i = 0; i < kRows; ++i) {
+    if (i == kRows / 2)
+      left = ops.create<arith::XOrIOp>(kb.loc(), bytes, each(INT8_MIN));
+    else if (i > 0)
+      left = call("llvm.ssub.sat", {left, each(kRow)});
+    Value row = kb.load(kb.advance(rows, i * lanes, DType::UInt8), DType::UInt8, lanes);
+    found = ops.create<arith::XOrIOp>(kb.loc(), found, call(permute, {row, left}));
+  }
+  return found;
+}
+
 Value native::lookUpBytes(KernelBuilder &kb, Value bytes, Value table, int64_t lanes) {
   if (lanes == 0)
     return lookUpOne(kb, bytes, table);
   if (kb.target().has(Isa::BytePermute) && lanes <= kWide)
     return lookUpByPermutation(kb, bytes, table, lanes);
+  // Of fewer bytes it takes as long as one by one.
+  if (kb.target().has(Isa::Avx2) && lanes == kb.target().vectorBytes)
+    if (Value rows = kb.madeAtEntry(table, [&] { return differencesOfRows(kb, table, lanes); }))
+      return lookUpByRows(kb, bytes, rows, lanes);
   OpBuilder &ops = kb.builder();
   Value found = bytes;
   for (int64_t i = 0; i < lanes; ++i) {

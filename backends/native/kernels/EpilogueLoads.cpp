@@ -71,11 +71,11 @@ SharedOperands native::loadShared(KernelBuilder &kb, const EpilogueCode &code, V
 
 /// Part `part` of `vector`, of a register's lanes; none of null.
 static Value partOf(KernelBuilder &kb, Value vector, int64_t part) {
-  constexpr int64_t kLanes = ScalarProgram::kPackedLanes;
+  int64_t lanes = ScalarProgram::packedLanes(kb.target());
   auto type = vector ? dyn_cast<VectorType>(vector.getType()) : VectorType();
-  if (!type || type.getNumElements() == kLanes)
+  if (!type || type.getNumElements() == lanes)
     return vector;
-  SmallVector<int64_t> strides = {1}, size = {kLanes}, offset = {part * kLanes};
+  SmallVector<int64_t> strides = {1}, size = {lanes}, offset = {part * lanes};
   return kb.builder().create<vector::ExtractStridedSliceOp>(kb.loc(), vector, offset, size,
                                                             strides);
 }
@@ -83,14 +83,14 @@ static Value partOf(KernelBuilder &kb, Value vector, int64_t part) {
 void native::emitEpilogueOfRow(KernelBuilder &kb, const EpilogueCode &code, ValueRange rootResults,
                                ValueRange operands, const ResultRow &row, int64_t lanes,
                                Value output, const SharedOperands &shared) {
-  constexpr int64_t kLanes = ScalarProgram::kPackedLanes,
-                    kMost = ScalarProgram::kMostPacked * kLanes;
+  int64_t ofRegister = ScalarProgram::packedLanes(kb.target()),
+          most = ScalarProgram::kMostPacked * ofRegister;
   auto sharedOf = [&](size_t i) { return shared.empty() ? nullptr : &shared[i]; };
   size_t count = rootResults.size();
-  bool canPack = row.areAdjacent && !row.active[0] && lanes > 0 && lanes % kLanes == 0 &&
-                 lanes <= kMost && static_cast<int64_t>(count) * lanes > kLanes &&
+  bool canPack = row.areAdjacent && !row.active[0] && lanes > 0 && lanes % ofRegister == 0 &&
+                 lanes <= most && static_cast<int64_t>(count) * lanes > ofRegister &&
                  code.program.canPack(kb.target());
-  size_t group = canPack ? static_cast<size_t>(kMost / lanes) : 1;
+  size_t group = canPack ? static_cast<size_t>(most / lanes) : 1;
   for (size_t first = 0; first < count; first += group) {
     SmallVector<KernelBuilder::Values, 4> parts;
     for (size_t i = first; i < std::min(first + group, count); ++i) {
@@ -99,13 +99,13 @@ void native::emitEpilogueOfRow(KernelBuilder &kb, const EpilogueCode &code, Valu
       if (!canPack)
         storeResult(kb, code, code.program.emit(kb, arguments, lanes)[0], row.at[i], lanes, output,
                     row.active[i]);
-      for (int64_t part = 0; canPack && part < lanes / kLanes; ++part)
+      for (int64_t part = 0; canPack && part < lanes / ofRegister; ++part)
         parts.push_back(llvm::map_to_vector<8>(
             arguments, [&](Value argument) { return partOf(kb, argument, part); }));
     }
     if (canPack)
       storeResult(kb, code, code.program.emitPacked(kb, parts), row.at[first],
-                  static_cast<int64_t>(parts.size()) * kLanes, output);
+                  static_cast<int64_t>(parts.size()) * ofRegister, output);
   }
 }
 

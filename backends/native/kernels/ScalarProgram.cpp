@@ -198,8 +198,7 @@ KernelBuilder::Values ScalarProgram::emit(KernelBuilder &kb, ValueRange inputVal
 // Several vectors, whose bytes are packed
 //===----------------------------------------------------------------------===//
 
-constexpr int64_t kPackedLanes = ScalarProgram::kPackedLanes,
-                  kMostPacked = ScalarProgram::kMostPacked;
+constexpr int64_t kMostPacked = ScalarProgram::kMostPacked;
 
 namespace {
 /// Packs the bytes of one group of vectors.
@@ -207,14 +206,17 @@ class PackedEmitter {
 public:
   PackedEmitter(KernelBuilder &kb, const ScalarProgram &program,
                 ArrayRef<KernelBuilder::Values> inputs)
-      : kb(kb), ops(kb.builder()), program(program) {
+      : kb(kb), ops(kb.builder()), program(program),
+        lanes(ScalarProgram::packedLanes(kb.target())), isAvx512(kb.target().has(Isa::Avx512)) {
     for (const KernelBuilder::Values &ofVector : inputs)
-      vectors.emplace_back(kb, program, ofVector, kPackedLanes);
+      vectors.emplace_back(kb, program, ofVector, lanes);
   }
   Value emit();
 
 private:
   void emitOp(const ScalarProgram::Op &op);
+  /// Rounded to the nearest; out of range: the least integer.
+  Value roundedToWords(Value floats);
   /// The integers that a cast to bytes makes of vector `i`; too low ones may be as low as int32 is.
   Value words(const ScalarProgram::Op &op, const ByteSource &source, size_t i);
   Value packFloats(const ScalarProgram::Op &op);
@@ -230,11 +232,24 @@ private:
   KernelBuilder &kb;
   OpBuilder &ops;
   const ScalarProgram &program;
+  int64_t lanes;
+  bool isAvx512;
   SmallVector<ProgramEmitter, kMostPacked> vectors;
   /// The bytes of all vectors, by number of the value.
   llvm::SmallDenseMap<int, Value, 4> packed;
 };
 } // namespace
+
+Value PackedEmitter::roundedToWords(Value floats) {
+  Type type = vectorOf(ops.getI32Type(), lanes);
+  if (!isAvx512)
+    return call("llvm.x86.avx.cvt.ps2dq.256", type, floats);
+  Value none = vectors[0].emitterOf(DType::Int32).integerConstant(0);
+  Value all = ops.create<arith::ConstantOp>(kb.loc(), ops.getI16IntegerAttr(-1));
+  constexpr int32_t kAsConfigured = 4;
+  Value rounding = ops.create<arith::ConstantOp>(kb.loc(), ops.getI32IntegerAttr(kAsConfigured));
+  return call("llvm.x86.avx512.mask.cvtps2dq.512", type, {floats, none, all, rounding});
+}
 
 Value PackedEmitter::words(const ScalarProgram::Op &op, const ByteSource &source, size_t i) {
   nn::ScalarEmitter floats = vectors[i].emitterOf(DType::Float32);
@@ -250,12 +265,7 @@ Value PackedEmitter::words(const ScalarProgram::Op &op, const ByteSource &source
     number = withoutNan(floats, number, zero);
   if (zero)
     high = floats.sub(high, zero);
-  Value bounded = floats.select(floats.less(high, number), high, number);
-  Value none = vectors[i].emitterOf(DType::Int32).integerConstant(0);
-  Value all = ops.create<arith::ConstantOp>(kb.loc(), ops.getI16IntegerAttr(-1));
-  constexpr int32_t kAsConfigured = 4;
-  Value rounding = ops.create<arith::ConstantOp>(kb.loc(), ops.getI32IntegerAttr(kAsConfigured));
-  return call("llvm.x86.avx512.mask.cvtps2dq.512", type, {bounded, none, all, rounding});
+  return roundedToWords(floats.select(floats.less(high, number), high, number));
 }
 
 /// Pairs of vectors become one of 16 bits, pairs of these one of bytes, each time by 128 bits of
@@ -267,26 +277,29 @@ Value PackedEmitter::packFloats(const ScalarProgram::Op &op) {
     parts.push_back(words(op, source, i));
   while (parts.size() < kMostPacked)
     parts.push_back(parts.size() < 2 ? parts[0] : parts[parts.size() - 2]);
-  Type halves = vectorOf(ops.getI16Type(), 2 * kPackedLanes),
-       bytes = vectorOf(ops.getI8Type(), 4 * kPackedLanes),
-       wordType = vectorOf(ops.getI32Type(), kPackedLanes);
+  Type halves = vectorOf(ops.getI16Type(), 2 * lanes), bytes = vectorOf(ops.getI8Type(), 4 * lanes),
+       wordType = vectorOf(ops.getI32Type(), lanes);
   auto halvesOf = [&](size_t i) {
-    Value packedHalves = call("llvm.x86.avx512.packssdw.512", halves, {parts[i], parts[i + 1]});
+    StringRef pack = isAvx512 ? "llvm.x86.avx512.packssdw.512" : "llvm.x86.avx2.packssdw";
+    Value packedHalves = call(pack, halves, {parts[i], parts[i + 1]});
     if (source.zero < 0 || !source.rounds)
       return packedHalves;
     Value zero = vectors[0].value(source.zero);
     Value first = ops.create<vector::ExtractOp>(kb.loc(), zero, int64_t{0});
     Value number = ops.create<arith::FPToSIOp>(kb.loc(), ops.getI16Type(), first);
-    return call("llvm.sadd.sat", halves, {packedHalves, kb.splat(number, 2 * kPackedLanes)});
+    return call("llvm.sadd.sat", halves, {packedHalves, kb.splat(number, 2 * lanes)});
   };
   Value low = halvesOf(0), high = vectors.size() > 2 ? halvesOf(2) : low;
-  StringRef pack = op.resultType == DType::Int8 ? "llvm.x86.avx512.packsswb.512"
-                                                : "llvm.x86.avx512.packuswb.512";
+  bool isSigned = op.resultType == DType::Int8;
+  StringRef pack = isAvx512   ? isSigned ? "llvm.x86.avx512.packsswb.512"
+                                         : "llvm.x86.avx512.packuswb.512"
+                   : isSigned ? "llvm.x86.avx2.packsswb"
+                              : "llvm.x86.avx2.packuswb";
   Value mixed = ops.create<LLVM::BitcastOp>(kb.loc(), wordType, call(pack, bytes, {low, high}));
-  SmallVector<int32_t, kPackedLanes> order;
+  SmallVector<int32_t> order;
   for (int32_t vector = 0; vector < 4; ++vector)
-    for (int32_t quarter = 0; quarter < 4; ++quarter)
-      order.push_back(4 * quarter + vector);
+    for (int32_t part = 0; part < lanes / 4; ++part)
+      order.push_back(4 * part + vector);
   return ops.create<LLVM::BitcastOp>(kb.loc(), bytes, shuffled(mixed, order));
 }
 
@@ -294,13 +307,12 @@ void PackedEmitter::emitOp(const ScalarProgram::Op &op) {
   auto number = static_cast<int>(program.inputs.size() + (&op - program.ops.data()));
   if (op.name == "nn.byte_lookup") {
     Value found = lookUpBytes(kb, packed.at(op.args[0]), vectors[0].value(op.args[1]),
-                              kPackedLanes * kMostPacked);
+                              lanes * kMostPacked);
     packed[number] = found;
     for (auto [i, vector] : llvm::enumerate(vectors)) {
-      SmallVector<int32_t, kPackedLanes> lanes;
-      for (int64_t lane = 0; lane < kPackedLanes; ++lane)
-        lanes.push_back(static_cast<int32_t>(static_cast<int64_t>(i) * kPackedLanes + lane));
-      vector.append(shuffled(found, lanes));
+      auto first = static_cast<int32_t>(static_cast<int64_t>(i) * lanes);
+      vector.append(
+          shuffled(found, llvm::to_vector(llvm::seq(first, first + static_cast<int32_t>(lanes)))));
     }
     return;
   }
@@ -313,20 +325,20 @@ void PackedEmitter::emitOp(const ScalarProgram::Op &op) {
 Value PackedEmitter::emit() {
   for (const ScalarProgram::Op &op : program.ops)
     emitOp(op);
-  auto lanes = static_cast<int32_t>(vectors.size()) * static_cast<int32_t>(kPackedLanes);
+  auto bytes = static_cast<int32_t>(static_cast<int64_t>(vectors.size()) * lanes);
   Value result = packed.at(program.results[0]);
   return vectors.size() == kMostPacked
              ? result
-             : shuffled(result, llvm::to_vector(llvm::seq<int32_t>(0, lanes)));
+             : shuffled(result, llvm::to_vector(llvm::seq<int32_t>(0, bytes)));
 }
 
 bool ScalarProgram::canPack(const Target &target) const {
-  if (!target.has(Isa::Avx512) || results.size() != 1)
+  if (!target.has(Isa::Avx2) || results.size() != 1)
     return false;
   llvm::SmallVector<int, 4> packed;
   for (auto [i, op] : llvm::enumerate(ops)) {
     bool isLookup = op.name == "nn.byte_lookup";
-    if (isLookup ? !target.has(Isa::BytePermute) || !llvm::is_contained(packed, op.args[0])
+    if (isLookup ? !llvm::is_contained(packed, op.args[0])
                  : isPackedType(op.resultType) &&
                        (op.name != "nn.cast" || op.operandType != DType::Float32))
       return false;

@@ -51,11 +51,12 @@ struct ScalarProgram {
   /// Emits the program on `lanes`-wide values (0: scalars).
   KernelBuilder::Values emit(KernelBuilder &kb, mlir::ValueRange inputValues, int64_t lanes) const;
 
-  /// Vectors of int32 whose bytes are packed together: a register of 16 lanes each.
-  static constexpr int64_t kPackedLanes = 16, kMostPacked = 4;
+  /// Vectors of int32 whose bytes are packed together, a register each, and the lanes of one.
+  static constexpr int64_t kMostPacked = 4;
+  static int64_t packedLanes(const Target &target) { return target.lanes(DType::Int32); }
   /// Whether emitPacked can emit it.
   bool canPack(const Target &target) const;
-  /// The bytes that it makes of up to kMostPacked vectors of kPackedLanes, side by side, in one
+  /// The bytes that it makes of up to kMostPacked vectors of packedLanes, side by side, in one
   /// vector: `inputValues` of each. They are rounded, bounded and looked up all at once.
   mlir::Value emitPacked(KernelBuilder &kb,
                          llvm::ArrayRef<KernelBuilder::Values> inputValues) const;
