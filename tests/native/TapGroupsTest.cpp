@@ -45,8 +45,8 @@ TEST_P(TapGroupsTest, Filters) {
         if (width + 2 * pad < columns)
           continue;
         int64_t c = channels[number % 5];
-        cases.push_back({{1 + number % 2, c, 3, width}, {c, 1, 2, columns}, stride, pad, c,
-                         number * 37 % 256});
+        cases.push_back(
+            {{1 + number % 2, c, 3, width}, {c, 1, 2, columns}, stride, pad, c, number * 37 % 256});
       }
   const NarrowTypes &types = kNarrowTypes[0];
   expectExact(cases, types);
@@ -57,7 +57,8 @@ TEST_P(TapGroupsTest, Types) {
   std::vector<NarrowConv> cases;
   for (int64_t columns : {3, 5, 7})
     for (int64_t width : {7, 13, 14})
-      cases.push_back({{1, 32, 5, width}, {32, 1, 3, columns}, 1 + width % 2, columns / 2, 32, 201});
+      cases.push_back(
+          {{1, 32, 5, width}, {32, 1, 3, columns}, 1 + width % 2, columns / 2, 32, 201});
   for (const NarrowTypes &types : kNarrowTypes)
     expectExact(cases, types);
 }

@@ -80,8 +80,8 @@ static Value lookUpByRows(KernelBuilder &kb, Value bytes, Value rows, int64_t la
   OpBuilder &ops = kb.builder();
   auto type = VectorType::get({lanes}, ops.getI8Type());
   auto each = [&](int8_t byte) -> Value {
-    return ops.create<arith::ConstantOp>(
-        kb.loc(), SplatElementsAttr::get(type, ops.getI8IntegerAttr(byte)));
+    return ops.create<arith::ConstantOp>(kb.loc(),
+                                         SplatElementsAttr::get(type, ops.getI8IntegerAttr(byte)));
   };
   auto call = [&](StringRef name, ValueRange operands) {
     return ops.create<LLVM::CallIntrinsicOp>(kb.loc(), type, ops.getStringAttr(name), operands)

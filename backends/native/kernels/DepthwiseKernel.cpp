@@ -261,13 +261,14 @@ DepthwiseEmitter::Values DepthwiseEmitter::addChannel(const Line &line, Value ro
   };
   // Neighbouring windows overlap: what they share is loaded once.
   if (groups) {
-    groups->addRow(groups->weightsAt(weightsOfRow(line, row)),
-                   [&](int64_t i) -> TapGroups::Pixel {
-                     if (i >= pixelsOfResults())
-                       return {};
-                     return {pixel(kb.index(i)), areInside};
-                   },
-                   sums);
+    groups->addRow(
+        groups->weightsAt(weightsOfRow(line, row)),
+        [&](int64_t i) -> TapGroups::Pixel {
+          if (i >= pixelsOfResults())
+            return {};
+          return {pixel(kb.index(i)), areInside};
+        },
+        sums);
     return sums;
   }
   std::map<int64_t, Value> loaded;
@@ -319,13 +320,14 @@ DepthwiseEmitter::Values DepthwiseEmitter::addChannelOfGroup(const Line &line, V
     return kb.advance(line.image, kb.add(pixel, i * spec.lanes), types.a);
   };
   if (groups) {
-    groups->addRow(groups->weightsAt(weightsOfRow(line, row)),
-                   [&](int64_t i) -> TapGroups::Pixel {
-                     if (existsAt(i))
-                       return {pointerTo(i), /*isInLine=*/true};
-                     return {i < pixels && spec.outside != 0 ? outside : Value()};
-                   },
-                   sums);
+    groups->addRow(
+        groups->weightsAt(weightsOfRow(line, row)),
+        [&](int64_t i) -> TapGroups::Pixel {
+          if (existsAt(i))
+            return {pointerTo(i), /*isInLine=*/true};
+          return {i < pixels && spec.outside != 0 ? outside : Value()};
+        },
+        sums);
     return sums;
   }
   Values weights;

@@ -47,8 +47,8 @@ struct DepthwiseSpec {
   EpilogueCode epilogue;
 
   static constexpr std::string_view kFamily = "depthwise";
-  QUERN_FIELDS(types, lanes, group, resultsOfChannel, tapsAtOnce, results, columns, stride, dilation, cut,
-               overBegin, overEnd, outside, hasBias, epilogue)
+  QUERN_FIELDS(types, lanes, group, resultsOfChannel, tapsAtOnce, results, columns, stride,
+               dilation, cut, overBegin, overEnd, outside, hasBias, epilogue)
   std::string name() const;
   void emit(KernelBuilder &kb) const;
 };

@@ -83,11 +83,12 @@ Expected<Tensor> native::packConvWeights(const Tensor &weights, const FilterView
 Expected<Tensor> native::packDepthwiseWeights(const Tensor &weights, int64_t lanes, int64_t taps) {
   int64_t results = weights.dim(0), group = weights.dim(1), columns = weights.dims().back();
   int64_t filter = results == 0 ? 0 : weights.numElements() / results;
-  int64_t positions = group == 0 ? 0 : filter / group, rows = columns == 0 ? 0 : positions / columns;
+  int64_t positions = group == 0 ? 0 : filter / group,
+          rows = columns == 0 ? 0 : positions / columns;
   int64_t packedColumns = ceilDiv(columns, taps) * taps;
   QUERN_ASSIGN(Tensor packed,
-               Tensor::allocate(weights.dtype(), {ceilDiv(results, lanes),
-                                                  rows * packedColumns * group, lanes}));
+               Tensor::allocate(weights.dtype(),
+                                {ceilDiv(results, lanes), rows * packedColumns * group, lanes}));
   return withType(weights.dtype(), [&]<typename T>(T) -> Expected<Tensor> {
     UnalignedElements<T> from(weights.rawData());
     T *to = static_cast<T *>(packed.mutableRawData());

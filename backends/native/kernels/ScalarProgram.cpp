@@ -206,8 +206,8 @@ class PackedEmitter {
 public:
   PackedEmitter(KernelBuilder &kb, const ScalarProgram &program,
                 ArrayRef<KernelBuilder::Values> inputs)
-      : kb(kb), ops(kb.builder()), program(program),
-        lanes(ScalarProgram::packedLanes(kb.target())), isAvx512(kb.target().has(Isa::Avx512)) {
+      : kb(kb), ops(kb.builder()), program(program), lanes(ScalarProgram::packedLanes(kb.target())),
+        isAvx512(kb.target().has(Isa::Avx512)) {
     for (const KernelBuilder::Values &ofVector : inputs)
       vectors.emplace_back(kb, program, ofVector, lanes);
   }
@@ -291,8 +291,8 @@ Value PackedEmitter::packFloats(const ScalarProgram::Op &op) {
   };
   Value low = halvesOf(0), high = vectors.size() > 2 ? halvesOf(2) : low;
   bool isSigned = op.resultType == DType::Int8;
-  StringRef pack = isAvx512   ? isSigned ? "llvm.x86.avx512.packsswb.512"
-                                         : "llvm.x86.avx512.packuswb.512"
+  StringRef pack = isAvx512
+                       ? isSigned ? "llvm.x86.avx512.packsswb.512" : "llvm.x86.avx512.packuswb.512"
                    : isSigned ? "llvm.x86.avx2.packsswb"
                               : "llvm.x86.avx2.packuswb";
   Value mixed = ops.create<LLVM::BitcastOp>(kb.loc(), wordType, call(pack, bytes, {low, high}));
@@ -306,8 +306,8 @@ Value PackedEmitter::packFloats(const ScalarProgram::Op &op) {
 void PackedEmitter::emitOp(const ScalarProgram::Op &op) {
   auto number = static_cast<int>(program.inputs.size() + (&op - program.ops.data()));
   if (op.name == "nn.byte_lookup") {
-    Value found = lookUpBytes(kb, packed.at(op.args[0]), vectors[0].value(op.args[1]),
-                              lanes * kMostPacked);
+    Value found =
+        lookUpBytes(kb, packed.at(op.args[0]), vectors[0].value(op.args[1]), lanes * kMostPacked);
     packed[number] = found;
     for (auto [i, vector] : llvm::enumerate(vectors)) {
       auto first = static_cast<int32_t>(static_cast<int64_t>(i) * lanes);

@@ -113,9 +113,9 @@ Value TapGroups::joined(ArrayRef<Value> parts, int64_t lanesOfPart) const {
     return parts[0];
   size_t half = parts.size() / 2;
   auto lanes = lanesOfPart * static_cast<int64_t>(half);
-  return shuffle(joined(parts.take_front(half), lanesOfPart),
-                 joined(parts.drop_front(half), lanesOfPart), [](int64_t i) { return i; },
-                 2 * lanes);
+  return shuffle(
+      joined(parts.take_front(half), lanesOfPart), joined(parts.drop_front(half), lanesOfPart),
+      [](int64_t i) { return i; }, 2 * lanes);
 }
 
 Value TapGroups::add(Value group, Value weights, Value sum) const {

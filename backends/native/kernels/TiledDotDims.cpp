@@ -41,8 +41,7 @@ bool native::tilesPay(const DotTypes &types, int64_t rows, int64_t steps, int64_
 // Dims
 //===----------------------------------------------------------------------===//
 
-void TiledDotDims::coverRows(TiledDotSpec &spec, int64_t lines, int64_t rows,
-                             int64_t stepBytes) {
+void TiledDotDims::coverRows(TiledDotSpec &spec, int64_t lines, int64_t rows, int64_t stepBytes) {
   auto takeStride = [](int64_t &baked, int64_t &stride) {
     if (int64_t taken = std::exchange(baked, DotSpec::kRuntime); taken != DotSpec::kRuntime)
       stride = taken;

@@ -287,8 +287,8 @@ TiledDotEmitter::Cursor TiledDotEmitter::emitLevel(const Shape &shape, size_t in
       next.b = kb.advance(now[1], stepB, types.b);
       if (at.ahead)
         next.ahead = kb.advance(
-            next.ahead,
-            kb.mul(kb.dim(&DotDims::aheadStride), kb.dim(&TiledDotDims::linesAhead)), DType::UInt8);
+            next.ahead, kb.mul(kb.dim(&DotDims::aheadStride), kb.dim(&TiledDotDims::linesAhead)),
+            DType::UInt8);
     }
     Values results{kb.advance(now[0], strideA, types.a), next.b};
     if (at.ahead)

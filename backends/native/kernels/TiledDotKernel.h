@@ -59,7 +59,8 @@ struct TiledDotDims {
   int64_t allLines = 1, linesOfUnit = 1, linesOfHalf = 1, lineGap = 0, storedRows = 1;
   /// Elements of A of a step, and those left over (TiledDotSpec::partialStep).
   int64_t stepElements = 0, leftOver = 0;
-  /// Cache lines of the next column tile of B that a step asks for: none, or a power of 2 from 2 on.
+  /// Cache lines of the next column tile of B that a step asks for: none, or a power of 2 from 2
+  /// on.
   int64_t linesAhead = 0;
   /// Bytes of DotDims::aheadShare for which the columns that a tile multiplies at a time ask.
   int64_t aheadShareOfPass = 0;

@@ -31,7 +31,8 @@ static void cutEvenly(DepthwiseSpec &spec, const ConvProblem &p, int64_t vectors
   int64_t registers = p.context.target.vectorRegisters / vectors;
   // Of groups of taps the same weights serve twice, and neighbouring windows share little.
   bool takesGroups = spec.tapsAtOnce > 1;
-  int64_t besideSums = 2 + (takesGroups ? 2 * ceilDiv(spec.columns, spec.tapsAtOnce) : spec.columns);
+  int64_t besideSums =
+      2 + (takesGroups ? 2 * ceilDiv(spec.columns, spec.tapsAtOnce) : spec.columns);
   int64_t fewest = takesGroups ? ceilDiv(kFewestVectors, vectors) : kFewestResults;
   int64_t most = takesGroups ? kMostResults / vectors : kMostResults;
   int64_t results = std::min({output, most, registers - besideSums});
