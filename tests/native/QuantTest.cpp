@@ -8,6 +8,7 @@
 #include "tests/native/GraphCheck.h"
 #include "tests/native/NarrowFactors.h"
 
+#include <array>
 #include <limits>
 
 using namespace quern;
@@ -55,7 +56,14 @@ struct Requantization {
   float zeroPoint;
   /// Looked up in a table, or dequantized, added to another tensor and quantized again.
   bool isLookedUp = false, isAdded = false;
+  /// All scales are less than 1, so that sums stay what int32 holds, and are not bounded before.
+  bool hasFractions = false;
 };
+
+std::string labelOf(const Requantization &form) {
+  return fmt::format("{} {} {} {} {}", form.element, form.zeroPoint, form.isLookedUp, form.isAdded,
+                     form.hasFractions);
+}
 
 GraphValue requantized(Graph &graph, const GraphValue &sums, const std::string &dims,
                        const Tensor::Dims &columns, const Requantization &form) {
@@ -65,10 +73,17 @@ GraphValue requantized(Graph &graph, const GraphValue &sums, const std::string &
   auto *scale = static_cast<float *>(scales.mutableRawData());
   for (int64_t i = 0; i < count; ++i)
     scale[i] = 0.5F + 0.25F * static_cast<float>(i % 5);
-  // Beyond what int32 holds, to either side.
-  scale[0] = 1e9F;
-  scale[1] = -1e9F;
-  scale[count - 1] = std::numeric_limits<float>::quiet_NaN();
+  if (form.hasFractions) {
+    // From the largest one down to those of real models.
+    constexpr float kFractions[] = {0x1.fffffep-1F, -0x1.fffffep-1F, 0.004F, -0.0003F, 0.02F};
+    for (int64_t i = 0; i < count; ++i)
+      scale[i] = kFractions[i % 5];
+  } else {
+    // Beyond what int32 holds, to either side.
+    scale[0] = 1e9F;
+    scale[1] = -1e9F;
+    scale[count - 1] = std::numeric_limits<float>::quiet_NaN();
+  }
   GraphValue by = graph.weight(scales);
   GraphValue zero = graph.weight(Tensor::of<float>({}, {form.zeroPoint}));
   auto quantize = [&](const GraphValue &number) {
@@ -105,6 +120,10 @@ const Requantization kForms[] = {
     {"i8", 0, true},
     {"ui8", 9, false, true},
     {"i8", -3, true, true},
+    {"ui8", 0, false, false, true},
+    {"ui8", 200, true, false, true},
+    {"i8", 0, false, false, true},
+    {"i8", -128, false, false, true},
 };
 } // namespace
 
@@ -124,9 +143,7 @@ TEST(QuantTest, ProductsThatAreRequantized) {
           GraphValue w = graph.weight(drawTensor(DType::Int8, {64, columns}, 3));
           std::string dims = fmt::format("{}x{}", rows, columns);
           GraphValue sums = graph.op("nn.matmul", {x, w}, "", dims + "xi32");
-          graph.output(requantized(graph, sums, dims, {columns}, form),
-                       fmt::format("{} {} {} {}", form.element, form.zeroPoint, form.isLookedUp,
-                                   form.isAdded));
+          graph.output(requantized(graph, sums, dims, {columns}, form), labelOf(form));
         }
         expectExact(graph, check);
       }
@@ -135,18 +152,28 @@ TEST(QuantTest, ProductsThatAreRequantized) {
 
 // A filter for each channel, and for all of them, in blocks of 16 to 64.
 TEST(QuantTest, ConvolutionsThatAreRequantized) {
-  for (int64_t channels : {16, 32, 64, 48})
-    for (int64_t groups : {int64_t{1}, channels}) {
+  for (const char *target : {"haswell", "cascadelake", "host"})
+    for (auto [channels, groups] : {std::array<int64_t, 2>{16, 1},
+                                    {16, 16},
+                                    {32, 1},
+                                    {32, 32},
+                                    {64, 1},
+                                    {64, 64},
+                                    {48, 1},
+                                    {48, 48}}) {
+      if (!checkRunsHere(resolveTarget(target).take()).isOk())
+        continue;
+      SCOPED_TRACE(fmt::format("{} channels, {} groups, {}", channels, groups, target));
       Graph graph;
       GraphValue x = graph.input(fmt::format("1x{}x5x19xui8", channels));
       for (const Requantization &form : kForms) {
         NarrowConv conv{{}, {channels, channels / groups, 3, 3}, 1, 1, groups};
         GraphValue sums = addConv(graph, conv, {"ui8", "i8", "i32"}, x, 1);
         std::string dims = fmt::format("1x{}x5x19", channels);
-        graph.output(requantized(graph, sums, dims, {channels, 1, 1}, form),
-                     fmt::format("{} {} {} {}", form.element, form.zeroPoint, form.isLookedUp,
-                                 form.isAdded));
+        graph.output(requantized(graph, sums, dims, {channels, 1, 1}, form), labelOf(form));
       }
-      expectExact(graph);
+      GraphCheck check;
+      check.options.targetCpu = target;
+      expectExact(graph, check);
     }
 }

@@ -216,6 +216,18 @@ static StepEstimate estimatePool(const PoolSpec &spec, const Pass &pass) {
 // Sums of products
 //===----------------------------------------------------------------------===//
 
+/// Of a row of the filter for a vector of sums, where several taps are multiplied at once: each
+/// group by an instruction, after its bytes have been brought in order, for two windows at a time
+/// where they are neighbours.
+static double cyclesOfTapGroups(const DepthwiseSpec &spec, const Pass &pass) {
+  constexpr double kOfGroup = 0.6, kOfOrder = 0.9, kOfWiderOrder = 0.7, kOfPairs = 3;
+  double lanes = double(pass.target.lanes(spec.types.accumulate));
+  double groups = double(ceilDiv(spec.columns, spec.tapsAtOnce));
+  double wider = std::max(double(spec.lanes) / lanes - 1, 0.0);
+  double order = (kOfOrder + kOfWiderOrder * std::min(wider, 1.0)) / (spec.stride == 1 ? 2 : 1);
+  return groups * (kOfGroup * (pass.target.has(Isa::Vnni) ? 1 : kOfPairs) + order);
+}
+
 static StepEstimate estimateDepthwise(const DepthwiseSpec &spec, const Pass &pass) {
   auto dims = dimsOf<DepthwiseDims>(pass.step);
   double lines = pass.tasks() * double(dims.linesOfChunk), rows = double(dims.rows);
@@ -227,8 +239,9 @@ static StepEstimate estimateDepthwise(const DepthwiseSpec &spec, const Pass &pas
   constexpr double kOfTap = 0.38, kOfEvenTap = 0.4, kOfEdge = 0.25, kOfRow = 1;
   double ofTap = isEven ? kOfEvenTap : kOfTap + kOfEdge * edge;
   double ofVector = isEven ? 0.5 : 1.5, ofLine = isEven ? 8 : 14;
-  return pass.of(taps * ofTap * 2 / pass.rates.productsPerCycle +
-                     vectors * (ofVector + spec.epilogue.program.cycles()) +
+  double products = spec.tapsAtOnce > 1 ? vectors * rows * cyclesOfTapGroups(spec, pass)
+                                        : taps * ofTap * 2 / pass.rates.productsPerCycle;
+  return pass.of(products + vectors * (ofVector + spec.epilogue.program.cycles()) +
                      lines * (ofLine + rows * kOfRow),
                  0.55);
 }

@@ -212,7 +212,8 @@ LoweredStep native::gatherChannels(std::vector<BlockedImages> inputs, BlockedIma
                                    DType dtype) {
   // What a task reads and writes of a block is a few lines of the first cache.
   constexpr int64_t kPixelsOfTask = 64;
-  GatherChannelsSpec spec{.dtype = bitsOf(dtype), .inputBlocks = {}, .block = result.block};
+  GatherChannelsSpec spec{
+      .dtype = bitsOf(dtype), .inputBlocks = {}, .block = result.block, .patterns = {}};
   int64_t width = result.block;
   for (const BlockedImages &input : inputs) {
     spec.inputBlocks.push_back(input.block);

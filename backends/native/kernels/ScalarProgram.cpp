@@ -102,6 +102,24 @@ static bool isZeroPoint(const ScalarProgram &program, int value) {
          op->floatValue >= INT8_MIN && op->floatValue <= UINT8_MAX;
 }
 
+/// Whether a value is an int32 times a fraction, which is never out of that type's range.
+static bool isScaledWord(const ScalarProgram &program, int value) {
+  const ScalarProgram::Op *mul = producerOf(program, value);
+  if (!mul || mul->name != "nn.mul" || mul->resultType != DType::Float32)
+    return false;
+  auto isWord = [&](int factor) {
+    const ScalarProgram::Op *cast = producerOf(program, factor);
+    return cast && cast->name == "nn.cast" && cast->operandType == DType::Int32;
+  };
+  auto isFraction = [&](int factor) {
+    const ScalarProgram::Op *constant = producerOf(program, factor);
+    return constant ? constant->name == "constant" && std::abs(constant->floatValue) < 1
+                    : llvm::is_contained(program.fractions, factor);
+  };
+  return (isWord(mul->args[0]) && isFraction(mul->args[1])) ||
+         (isWord(mul->args[1]) && isFraction(mul->args[0]));
+}
+
 static ByteSource sourceOf(const ScalarProgram &program, const ScalarProgram::Op &cast) {
   const ScalarProgram::Op *op = producerOf(program, cast.args[0]);
   if (op && op->name == "nn.round")
@@ -258,6 +276,8 @@ Value PackedEmitter::words(const ScalarProgram::Op &op, const ByteSource &source
   Type type = floats.typeOf(DType::Int32);
   if (!source.rounds)
     return ops.create<arith::FPToSIOp>(kb.loc(), type, floats.boundedBy(number, op.resultType));
+  if (isScaledWord(program, source.number))
+    return roundedToWords(number);
   // What is out of range, and NaN, becomes the least number, which the packing bounds.
   bool isSigned = op.resultType == DType::Int8;
   Value high = floats.constant(isSigned ? INT8_MAX : UINT8_MAX);

@@ -35,8 +35,10 @@ struct ScalarProgram {
   llvm::SmallVector<int, 2> results;
   /// Inputs that hold one integer of at most 8 bits, of either sign: zero points.
   llvm::SmallVector<int, 2> wholeInputs = {};
+  /// Inputs of float32 whose numbers all are less than 1 in magnitude: scales of sums.
+  llvm::SmallVector<int, 2> fractions = {};
 
-  QUERN_FIELDS(inputs, ops, results, wholeInputs)
+  QUERN_FIELDS(inputs, ops, results, wholeInputs, fractions)
 
   DType typeOf(int value) const {
     auto i = static_cast<size_t>(value);

@@ -88,7 +88,7 @@ private:
   /// Emits the trips of a level, and the levels inside of it; what follows it.
   Cursor emitLevel(const Shape &shape, size_t index, Value trips, Cursor at);
   void emitStep(const Shape &shape, const Cursor &at, Value strideA, Value secondA);
-  /// Lines [first, linesAhead) of what a step asks for.
+  /// Lines [first, linesAhead) of what a step asks for; `ahead` is the first of them.
   void askAhead(Value ahead, int64_t first);
   /// What is left of the rows at `a` at the end of k, and zeros behind it, in `rest`.
   void copyRest(Value a);
@@ -304,10 +304,12 @@ void TiledDotEmitter::askAhead(Value ahead, int64_t first) {
   if (end > spec.tile.linesAhead)
     return;
   kb.ifThen(kb.lessThan(kb.index(first), kb.dim(&TiledDotDims::linesAhead)), [&] {
-    for (int64_t line = first; line < end; ++line)
-      prefetch(kb, kb.advance(ahead, kb.mul(kb.dim(&DotDims::aheadStride), line), DType::UInt8),
-               CacheLevel::Second);
-    askAhead(ahead, end);
+    Value line = ahead;
+    for (int64_t i = first; i < end; ++i) {
+      prefetch(kb, line, CacheLevel::Second);
+      line = kb.advance(line, kb.dim(&DotDims::aheadStride), DType::UInt8);
+    }
+    askAhead(line, end);
   });
 }
 

@@ -46,6 +46,7 @@ private:
   std::optional<Reason> writeCast(nn::CastOp op);
   /// `value` becomes bytes.
   void noteZeroPoint(int value);
+  void noteFraction(int value);
   void writeElementwise(nn::ElementwiseOpInterface op);
   int append(ScalarProgram::Op op);
   /// Value number `value` converted to `to`.
@@ -163,8 +164,10 @@ std::optional<Reason> ProgramWriter::writeCast(nn::CastOp op) {
                                             std::string(dtypeName(to)) + " would round twice"};
   if (isHalf(from) || isHalf(to))
     value = convert(value, DType::Float32);
-  if (to == DType::UInt8 || to == DType::Int8)
+  if (to == DType::UInt8 || to == DType::Int8) {
     noteZeroPoint(value);
+    noteFraction(value);
+  }
   numbers[op.getResult()] = convert(value, to);
   return std::nullopt;
 }
@@ -182,6 +185,32 @@ void ProgramWriter::noteZeroPoint(int value) {
   std::optional<double> number = nn::onlyReal(result.inputs[zero]);
   if (number && *number == std::nearbyint(*number) && *number >= INT8_MIN && *number <= UINT8_MAX)
     program.wholeInputs.push_back(zero);
+}
+
+static bool areFractions(Value value) {
+  std::optional<Tensor> tensor = nn::constantTensor(value);
+  if (!tensor || tensor->dtype() != DType::Float32)
+    return false;
+  auto numbers = ArrayRef(tensor->data<float>(), static_cast<size_t>(tensor->numElements()));
+  return llvm::all_of(numbers, [](float number) { return std::abs(number) < 1; });
+}
+
+/// Code need not bound sums before they become integers again if their scales are small. `value` is
+/// what becomes a byte: the rounded sums, or those moved by a zero point.
+void ProgramWriter::noteFraction(int value) {
+  ScalarProgram &program = result.program;
+  auto opOf = [&](int number, StringRef name) -> const ScalarProgram::Op * {
+    int op = number - static_cast<int>(program.inputs.size());
+    return op >= 0 && program.ops[op].name == name ? &program.ops[op] : nullptr;
+  };
+  if (const ScalarProgram::Op *add = opOf(value, "nn.add"))
+    value = add->args[0];
+  const ScalarProgram::Op *round = opOf(value, "nn.round");
+  const ScalarProgram::Op *mul = round ? opOf(round->args[0], "nn.mul") : nullptr;
+  for (int factor : mul ? ArrayRef(mul->args) : ArrayRef<int>())
+    if (factor < static_cast<int>(result.inputs.size()) &&
+        !llvm::is_contained(program.fractions, factor) && areFractions(result.inputs[factor]))
+      program.fractions.push_back(factor);
 }
 
 void ProgramWriter::writeElementwise(nn::ElementwiseOpInterface op) {
