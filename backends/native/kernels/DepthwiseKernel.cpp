@@ -38,7 +38,7 @@ public:
       : kb(kb), spec(spec), types(spec.types), place{types, spec.lanes, /*vectorA=*/true},
         engine(chooseEngine(kb.target(), types, /*group=*/1, spec.lanes)) {
     if (spec.tapsAtOnce > 1)
-      groups.emplace(kb, spec);
+      tapGroups.emplace(kb, spec);
   }
 
   void emit();
@@ -72,7 +72,7 @@ private:
   Values addChannel(const Line &line, Value row, Value x, int64_t channel, Values sums,
                     bool areInside);
   /// The results from x on, `spec.results` of them, of a line that is cut evenly. The first and
-  /// last pixels of their windows lie outside, this many.
+  /// last pixels of their windows lie outside, this many; less than none: so many follow.
   void emitGroup(const Line &line, Value x, int64_t outsideFirst, int64_t outsideLast);
   Values addRowOfGroup(const Line &line, Value row, Value x, Values sums, int64_t outsideFirst,
                        int64_t outsideLast);
@@ -111,7 +111,7 @@ private:
   DotEngine::Place place;
   const DotEngine &engine;
   /// Of DepthwiseSpec::tapsAtOnce.
-  std::optional<TapGroups> groups;
+  std::optional<TapGroups> tapGroups;
   /// A vector of what lies outside; sums on their way to the epilogue.
   Value outside, results;
 };
@@ -119,8 +119,13 @@ private:
 
 void DepthwiseEmitter::emit() {
   outside = kb.stackSpace(types.a, spec.lanes);
-  nn::ScalarEmitter elements(kb.builder(), kb.loc(), types.a, spec.lanes);
-  kb.store(elements.constant(static_cast<double>(spec.outside)), outside, types.a, spec.lanes);
+  Value number = nn::ScalarEmitter(kb.builder(), kb.loc(), types.a, spec.lanes).constant(0);
+  if (spec.hasOutside) {
+    Value byte = kb.builder().create<arith::TruncIOp>(kb.loc(), kb.builder().getI8Type(),
+                                                      dim(&DepthwiseDims::outside));
+    number = kb.splat(byte, spec.lanes);
+  }
+  kb.store(number, outside, types.a, spec.lanes);
   results = kb.stackSpace(types.accumulate, spec.results * spec.lanes);
   kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](Value task) { emitTask(task); });
 }
@@ -153,7 +158,7 @@ void DepthwiseEmitter::emitLine(Value plane, Value y) {
   if (spec.hasBias)
     line.start = kb.load(kb.advance(kb.buffer(3), line.channel, types.accumulate), types.accumulate,
                          spec.lanes);
-  if (spec.outside != 0) {
+  if (spec.hasOutside) {
     line.start = addOutside(line, kb.index(0), line.rows.from, line.start);
     line.start = addOutside(line, line.rows.to, dim(&DepthwiseDims::rows), line.start);
   }
@@ -167,9 +172,11 @@ void DepthwiseEmitter::emitLine(Value plane, Value y) {
   if (spec.cut == DepthwiseSpec::Cut::Once)
     return emitGroup(line, kb.index(0), spec.overBegin, spec.overEnd);
   Value last = kb.sub(width, kb.index(spec.results));
-  emitGroup(line, kb.index(0), spec.overBegin, 0);
+  // Another group follows.
+  int64_t behind = std::max<int64_t>(spec.results * spec.stride - spec.overEnd, 0);
+  emitGroup(line, kb.index(0), spec.overBegin, -behind);
   kb.forLoop(kb.index(spec.results), last, spec.results,
-             [&](Value x) { emitGroup(line, x, 0, 0); });
+             [&](Value x) { emitGroup(line, x, 0, -behind); });
   emitGroup(line, last, 0, spec.overEnd);
 }
 
@@ -190,10 +197,10 @@ Value DepthwiseEmitter::imageOf(Value plane, Value block, Value pixels) {
 }
 
 Value DepthwiseEmitter::addOutside(const Line &line, Value from, Value to, Value sum) {
-  Value a = groups ? Value() : pixelAt(outside, 0);
+  Value a = tapGroups ? Value() : pixelAt(outside, 0);
   return kb.forLoop(from, to, 1, Values{sum}, [&](Value row, ValueRange now) -> Values {
-    if (groups)
-      return {groups->addSame(groups->weightsAt(weightsOfRow(line, row)), outside, now[0])};
+    if (tapGroups)
+      return {tapGroups->addSame(tapGroups->weightsAt(weightsOfRow(line, row)), outside, now[0])};
     return forColumns(Values(now), [&](Value j, int64_t, Values next) -> Values {
       for (int64_t channel = 0; channel < spec.group; ++channel)
         next[0] = engine.add(kb, place, a, weight(line, row, j, channel), next[0]);
@@ -259,18 +266,18 @@ DepthwiseEmitter::Values DepthwiseEmitter::addChannel(const Line &line, Value ro
     Value exists = ops.create<arith::CmpIOp>(kb.loc(), arith::CmpIPredicate::ult, at, width);
     return ops.create<arith::SelectOp>(kb.loc(), exists, pointer, outside);
   };
-  // Neighbouring windows overlap: what they share is loaded once.
-  if (groups) {
-    groups->addRow(
-        groups->weightsAt(weightsOfRow(line, row)),
+  if (tapGroups) {
+    tapGroups->addRow(
+        tapGroups->weightsAt(weightsOfRow(line, row)),
         [&](int64_t i) -> TapGroups::Pixel {
-          if (i >= pixelsOfResults())
-            return {};
+          if (i >= pixelsOfResults()) // meets weights of zero
+            return {outside};
           return {pixel(kb.index(i)), areInside};
         },
         sums);
     return sums;
   }
+  // Neighbouring windows overlap: what they share is loaded once.
   std::map<int64_t, Value> loaded;
   return forColumns(std::move(sums), [&](Value j, int64_t number, Values next) {
     Value b = weight(line, row, j, channel);
@@ -319,13 +326,13 @@ DepthwiseEmitter::Values DepthwiseEmitter::addChannelOfGroup(const Line &line, V
   auto pointerTo = [&](int64_t i) {
     return kb.advance(line.image, kb.add(pixel, i * spec.lanes), types.a);
   };
-  if (groups) {
-    groups->addRow(
-        groups->weightsAt(weightsOfRow(line, row)),
+  if (tapGroups) {
+    tapGroups->addRow(
+        tapGroups->weightsAt(weightsOfRow(line, row)),
         [&](int64_t i) -> TapGroups::Pixel {
           if (existsAt(i))
             return {pointerTo(i), /*isInLine=*/true};
-          return {i < pixels && spec.outside != 0 ? outside : Value()};
+          return {outside};
         },
         sums);
     return sums;
@@ -335,7 +342,7 @@ DepthwiseEmitter::Values DepthwiseEmitter::addChannelOfGroup(const Line &line, V
     weights.push_back(weight(line, row, kb.index(j), channel));
   for (int64_t i = 0; i < pixels; ++i) {
     bool exists = existsAt(i);
-    if (!exists && spec.outside == 0)
+    if (!exists && !spec.hasOutside)
       continue;
     Value a;
     for (int64_t j = 0; j < spec.columns; ++j) {

@@ -41,14 +41,14 @@ struct DepthwiseSpec {
   /// Unless it is anyhow: by how many pixels the first window reaches over the begin of a line, and
   /// the last one over its end.
   int64_t overBegin = 0, overEnd = 0;
-  /// What lies outside: 0 but for bytes.
-  int64_t outside = 0;
+  /// What lies outside is another number than 0: a zero point, of bytes.
+  bool hasOutside = false;
   bool hasBias = false;
   EpilogueCode epilogue;
 
   static constexpr std::string_view kFamily = "depthwise";
   QUERN_FIELDS(types, lanes, group, resultsOfChannel, tapsAtOnce, results, columns, stride,
-               dilation, cut, overBegin, overEnd, outside, hasBias, epilogue)
+               dilation, cut, overBegin, overEnd, hasOutside, hasBias, epilogue)
   std::string name() const;
   void emit(KernelBuilder &kb) const;
 };
@@ -66,6 +66,8 @@ struct DepthwiseDims {
   /// Results [insideBegin, insideEnd) of a line have their windows between its ends; both are
   /// whole multiples of DepthwiseSpec::results. Read where lines are cut anyhow.
   int64_t insideBegin = 0, insideEnd = 0;
+  /// See DepthwiseSpec::hasOutside.
+  int64_t outside = 0;
 };
 
 // Buffers: image, packed weights, result; the bias if there is one; the epilogue's operands.

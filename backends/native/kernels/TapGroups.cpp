@@ -57,16 +57,8 @@ TapGroups::Weights TapGroups::weightsAt(Value pointer) const {
   return weights;
 }
 
-Value TapGroups::load(const Pixel &pixel) const {
-  if (pixel.at)
-    return kb.load(pixel.at, spec.types.a, spec.lanes);
-  OpBuilder &ops = kb.builder();
-  auto type = cast<VectorType>(vectorOf(spec.types.a, spec.lanes));
-  return ops.create<arith::ConstantOp>(kb.loc(), ops.getZeroAttr(type));
-}
-
 Value TapGroups::loadAll(ArrayRef<Pixel> pixels) const {
-  if (llvm::all_of(pixels, [](const Pixel &pixel) { return pixel.at && pixel.isInLine; }))
+  if (llvm::all_of(pixels, [](const Pixel &pixel) { return pixel.isInLine; }))
     return kb.load(pixels[0].at, spec.types.a, taps() * spec.lanes);
   return joined(llvm::map_to_vector<4>(pixels, [&](const Pixel &pixel) { return load(pixel); }),
                 spec.lanes);

@@ -23,8 +23,8 @@ public:
   struct Weights {
     Values even, odd;
   };
-  /// What a group reads: the place of a pixel, null for one that only meets weights of zero; and
-  /// whether the next pixels, of those that have a place, lie behind it.
+  /// What a group reads: the place of a pixel, any for one that only meets weights of zero; and
+  /// whether it lies in the line, where all are neighbours.
   struct Pixel {
     mlir::Value at;
     bool isInLine = false;
@@ -45,8 +45,10 @@ private:
   int64_t taps() const { return spec.tapsAtOnce; }
   /// The pixels of a group from `first` on: for each channel side by side.
   mlir::Value groupAt(PixelAt pixelAt, int64_t first) const;
-  /// What lies in memory, of one pixel or all; zeros for those that are not read.
-  mlir::Value load(const Pixel &pixel) const;
+  mlir::Value load(const Pixel &pixel) const {
+    return kb.load(pixel.at, spec.types.a, spec.lanes);
+  }
+  /// As they lie in memory.
   mlir::Value loadAll(llvm::ArrayRef<Pixel> pixels) const;
   mlir::Value shuffle(mlir::Value a, mlir::Value b, llvm::function_ref<int64_t(int64_t)> place,
                       int64_t count) const;

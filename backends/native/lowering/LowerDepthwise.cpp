@@ -72,7 +72,7 @@ static DepthwiseSpec depthwiseSpec(ConvProblem &p) {
     spec.tapsAtOnce = spec.types.group();
   cutEvenly(spec, p, vectors);
   // Where there are no pads it is not read.
-  spec.outside = p.hasPads() ? p.window.outside : 0;
+  spec.hasOutside = p.hasPads() && p.window.outside != 0;
   spec.hasBias = bool(p.bias);
   spec.epilogue = EpilogueCode(p.epilogue);
   return spec;
@@ -93,6 +93,7 @@ static DepthwiseDims depthwiseDims(const ConvProblem &p, int64_t resultsAtOnce) 
   dims.stride = w.stride[1];
   dims.dilation = w.dilation[1];
   dims.columns = w.kernel[2];
+  dims.outside = w.outside;
   PoolAxis line{.input = w.input[2],
                 .output = w.output[2],
                 .kernel = w.kernel[2],
