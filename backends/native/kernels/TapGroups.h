@@ -45,9 +45,7 @@ private:
   int64_t taps() const { return spec.tapsAtOnce; }
   /// The pixels of a group from `first` on: for each channel side by side.
   mlir::Value groupAt(PixelAt pixelAt, int64_t first) const;
-  mlir::Value load(const Pixel &pixel) const {
-    return kb.load(pixel.at, spec.types.a, spec.lanes);
-  }
+  mlir::Value load(const Pixel &pixel) const { return kb.load(pixel.at, spec.types.a, spec.lanes); }
   /// As they lie in memory.
   mlir::Value loadAll(llvm::ArrayRef<Pixel> pixels) const;
   mlir::Value shuffle(mlir::Value a, mlir::Value b, llvm::function_ref<int64_t(int64_t)> place,
