@@ -153,14 +153,8 @@ TEST(QuantTest, ProductsThatAreRequantized) {
 // A filter for each channel, and for all of them, in blocks of 16 to 64.
 TEST(QuantTest, ConvolutionsThatAreRequantized) {
   for (const char *target : {"haswell", "cascadelake", "host"})
-    for (auto [channels, groups] : {std::array<int64_t, 2>{16, 1},
-                                    {16, 16},
-                                    {32, 1},
-                                    {32, 32},
-                                    {64, 1},
-                                    {64, 64},
-                                    {48, 1},
-                                    {48, 48}}) {
+    for (auto [channels, groups] :
+         {std::array<int64_t, 2>{16, 1}, {16, 16}, {32, 32}, {64, 1}, {64, 64}, {48, 1}}) {
       if (!checkRunsHere(resolveTarget(target).take()).isOk())
         continue;
       SCOPED_TRACE(fmt::format("{} channels, {} groups, {}", channels, groups, target));
