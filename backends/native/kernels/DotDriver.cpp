@@ -4,6 +4,8 @@
 #include "backends/native/kernels/ClippedTaps.h"
 #include "backends/native/kernels/LineTask.h"
 
+#include <algorithm>
+
 using namespace mlir;
 using namespace quern;
 using namespace quern::native;
@@ -115,4 +117,51 @@ ResultPosition DotDriver::position(Value row, int64_t v) {
                                           : kb.mul(kb.dim(&DotDims::vectorStrideC), v);
   Value element = kb.add(kb.mul(strideOf(spec.rowStrideC, &DotDims::rowStrideC), row), ofVector);
   return {element, row, kb.index(v * spec.tile.lanes)};
+}
+
+bool DotDriver::areRowsAdjacent() const {
+  int64_t vectors = spec.contiguousColumns ? spec.tile.vectors : 1;
+  return spec.rowStrideC == vectors * spec.tile.lanes && !spec.maskColumns;
+}
+
+int64_t DotDriver::rowsPackedAtOnce() const {
+  if (!areRowsAdjacent() || !spec.epilogue.program.canPack(kb.target()))
+    return 1;
+  int64_t vectors = spec.contiguousColumns ? spec.tile.vectors : 1;
+  return std::max<int64_t>(ScalarProgram::kMostPacked / vectors, 1);
+}
+
+void DotDriver::storeRows(const Tile &tile, llvm::ArrayRef<ResultRow> rows, const Values &sums,
+                          const SharedOperands &shared) {
+  size_t vectors = rows[0].at.size();
+  ResultRow places;
+  Values ofPlaces;
+  SharedOperands sharedOfPlaces;
+  auto storeAll = [&] {
+    emitEpilogueOfRow(kb, spec.epilogue, ofPlaces, tile.operands, places, spec.tile.lanes, tile.c,
+                      sharedOfPlaces);
+    places = {};
+    ofPlaces.clear();
+    sharedOfPlaces.clear();
+  };
+  auto take = [&](size_t row, size_t v) {
+    places.at.push_back(rows[row].at[v]);
+    places.active.push_back(rows[row].active[v]);
+    places.areAdjacent = areRowsAdjacent() || spec.contiguousColumns;
+    ofPlaces.push_back(sums[row * vectors + v]);
+    if (!shared.empty())
+      sharedOfPlaces.push_back(shared[v]);
+  };
+  bool isByColumns = areRowsAdjacent() && !spec.contiguousColumns;
+  for (size_t v = 0; isByColumns && v < vectors; ++v) {
+    for (size_t row = 0; row < rows.size(); ++row)
+      take(row, v);
+    storeAll();
+  }
+  for (size_t row = 0; !isByColumns && row < rows.size(); ++row) {
+    for (size_t v = 0; v < vectors; ++v)
+      take(row, v);
+    if (!areRowsAdjacent() || row + 1 == rows.size())
+      storeAll();
+  }
 }

@@ -48,6 +48,15 @@ protected:
   mlir::Value active(int64_t v) { return activeLanes.empty() ? mlir::Value() : activeLanes[v]; }
   /// Of vector `v` in row `row` of the line.
   ResultPosition position(mlir::Value row, int64_t v);
+  /// Whether a vector of a row is followed by the same of the next row, or the last one by the
+  /// first.
+  bool areRowsAdjacent() const;
+  /// Of what is stored by way of memory.
+  int64_t rowsPackedAtOnce() const;
+  /// What the epilogue makes of the sums of neighbouring rows, one row after the other: those that
+  /// are adjacent all at once. `shared` is of one row.
+  void storeRows(const Tile &tile, llvm::ArrayRef<ResultRow> rows, const Values &sums,
+                 const SharedOperands &shared);
 
 private:
   Tile tileOfTask(mlir::Value batch, mlir::Value column);

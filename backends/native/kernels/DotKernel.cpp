@@ -114,13 +114,8 @@ private:
   Values startSums(const Tile &tile, Value firstRow, int64_t rows);
   /// The vectors of a row of the line.
   ResultRow rowOfTile(Value row);
-  /// Whether a vector of a row is followed by the same of the next row, or the last one by the
-  /// first.
-  bool areRowsAdjacent() const;
-  /// Of what is stored by way of memory.
-  int64_t rowsPackedAtOnce() const;
-  /// What the epilogue makes of the sums of neighbouring rows: those that are adjacent all at once.
-  void storeRows(const Tile &tile, ValueRange sums, Value firstRow, const SharedOperands &shared);
+  void storeTileRows(const Tile &tile, const Values &sums, Value firstRow,
+                     const SharedOperands &shared);
   /// Stores the sums by way of `memory`, so that the epilogue's code is there once
   /// for all rows.
   void storeByRows(const Tile &tile, Value memory, Value firstRow, int64_t rows);
@@ -353,7 +348,7 @@ void DotEmitter::emitRows(const Tile &tile, Value firstRow, int64_t rows) {
     auto store = [&] { storeByRows(tile, memory, firstRow, rows); };
     return tile.isLastPart ? kb.ifThen(tile.isLastPart, store) : store();
   }
-  storeRows(tile, sums, firstRow, {});
+  storeTileRows(tile, sums, firstRow, {});
 }
 
 ResultRow DotEmitter::rowOfTile(Value row) {
@@ -376,7 +371,7 @@ void DotEmitter::storeByRows(const Tile &tile, Value memory, Value firstRow, int
     for (int64_t i = 0; i < count * vectors; ++i)
       sums.push_back(
           kb.load(kb.advance(ofRow, i * lanes, types.accumulate), types.accumulate, lanes));
-    storeRows(tile, sums, kb.add(firstRow, row), shared);
+    storeTileRows(tile, sums, kb.add(firstRow, row), shared);
   };
   int64_t step = std::min(rowsPackedAtOnce(), rows), rest = rows % step;
   kb.forLoop(kb.index(0), kb.index(rows - rest), step, [&](Value row) { store(row, step); });
@@ -384,53 +379,12 @@ void DotEmitter::storeByRows(const Tile &tile, Value memory, Value firstRow, int
     store(kb.index(rows - rest), rest);
 }
 
-bool DotEmitter::areRowsAdjacent() const {
-  int64_t vectors = spec.contiguousColumns ? spec.tile.vectors : 1;
-  return spec.rowStrideC == vectors * spec.tile.lanes && !spec.maskColumns;
-}
-
-int64_t DotEmitter::rowsPackedAtOnce() const {
-  if (!areRowsAdjacent() || !spec.epilogue.program.canPack(kb.target()))
-    return 1;
-  int64_t vectors = spec.contiguousColumns ? spec.tile.vectors : 1;
-  return std::max<int64_t>(ScalarProgram::kMostPacked / vectors, 1);
-}
-
-void DotEmitter::storeRows(const Tile &tile, ValueRange sums, Value firstRow,
-                           const SharedOperands &shared) {
-  auto vectors = static_cast<size_t>(spec.tile.vectors);
-  ResultRow places;
-  Values ofPlaces;
-  SharedOperands sharedOfPlaces;
-  auto storeAll = [&] {
-    emitEpilogueOfRow(kb, spec.epilogue, ofPlaces, tile.operands, places, spec.tile.lanes, tile.c,
-                      sharedOfPlaces);
-    places = {};
-    ofPlaces.clear();
-    sharedOfPlaces.clear();
-  };
-  auto take = [&](size_t row, size_t v) {
-    ResultRow all = rowOfTile(kb.add(firstRow, static_cast<int64_t>(row)));
-    places.at.push_back(all.at[v]);
-    places.active.push_back(all.active[v]);
-    places.areAdjacent = areRowsAdjacent() || spec.contiguousColumns;
-    ofPlaces.push_back(sums[row * vectors + v]);
-    if (!shared.empty())
-      sharedOfPlaces.push_back(shared[v]);
-  };
-  size_t rows = sums.size() / vectors;
-  bool isByColumns = areRowsAdjacent() && !spec.contiguousColumns;
-  for (size_t v = 0; isByColumns && v < vectors; ++v) {
-    for (size_t row = 0; row < rows; ++row)
-      take(row, v);
-    storeAll();
-  }
-  for (size_t row = 0; !isByColumns && row < rows; ++row) {
-    for (size_t v = 0; v < vectors; ++v)
-      take(row, v);
-    if (!areRowsAdjacent() || row + 1 == rows)
-      storeAll();
-  }
+void DotEmitter::storeTileRows(const Tile &tile, const Values &sums, Value firstRow,
+                               const SharedOperands &shared) {
+  SmallVector<ResultRow> rows;
+  for (int64_t i = 0; i * spec.tile.vectors < static_cast<int64_t>(sums.size()); ++i)
+    rows.push_back(rowOfTile(kb.add(firstRow, i)));
+  storeRows(tile, rows, sums, shared);
 }
 
 void DotSpec::emit(KernelBuilder &kb) const { DotEmitter(kb, *this).emit(); }

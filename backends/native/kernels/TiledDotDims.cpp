@@ -47,7 +47,9 @@ void TiledDotDims::coverRows(TiledDotSpec &spec, int64_t lines, int64_t rows, in
       stride = taken;
   };
   takeStride(spec.dot.tile.rowStrideA, dot.rowStrideA);
-  takeStride(spec.dot.rowStrideC, dot.rowStrideC);
+  // Vectors of neighbouring rows that are adjacent are stored together: that is code.
+  if (spec.dot.contiguousColumns || spec.dot.rowStrideC != kLanes)
+    takeStride(spec.dot.rowStrideC, dot.rowStrideC);
   spec.dot.tile.linesAhead = kMostLinesAhead;
   int64_t tiles = ceilDiv(rows, kTileRows), tileRows = ceilDiv(rows, tiles);
   lineRows = rows;

@@ -375,18 +375,22 @@ void TiledDotEmitter::storeSums(const Tile &tile, const Block &block) {
     for (int64_t v = 0; spec.bias == OperandAccess::PerColumn && v < count; ++v)
       sharedBias.push_back(biasAt(columns, v));
   }
-  auto storeRow = [&](Value line, Value ofLine, Value row) {
-    Value ofRow = kb.advance(ofLine, kb.mul(row, block.shape.width() * kLanes), types.accumulate);
-    ResultRow vectors = rowAt(line, row);
+  auto storeSome = [&](Value line, Value ofLine, Value first, int64_t atOnce) {
     Values results;
-    for (int64_t v = 0; v < count; ++v) {
-      Value sum =
-          kb.load(kb.advance(ofRow, v * kLanes, types.accumulate), types.accumulate, kLanes);
-      if (spec.bias)
-        sum = add(sum, sharedBias.empty() ? biasAt(vectors, v) : sharedBias[v]);
-      results.push_back(sum);
+    SmallVector<ResultRow> rows;
+    for (int64_t i = 0; i < atOnce; ++i) {
+      Value row = kb.add(first, i);
+      Value ofRow = kb.advance(ofLine, kb.mul(row, block.shape.width() * kLanes), types.accumulate);
+      rows.push_back(rowAt(line, row));
+      for (int64_t v = 0; v < count; ++v) {
+        Value sum =
+            kb.load(kb.advance(ofRow, v * kLanes, types.accumulate), types.accumulate, kLanes);
+        if (spec.bias)
+          sum = add(sum, sharedBias.empty() ? biasAt(rows.back(), v) : sharedBias[v]);
+        results.push_back(sum);
+      }
     }
-    emitEpilogueOfRow(kb, spec.epilogue, results, tile.operands, vectors, kLanes, tile.c, shared);
+    storeRows(tile, rows, results, shared);
   };
   kb.forLoop(block.skipped.lines, kb.dim(&TiledDotDims::linesOfUnit), 1, [&](Value line) {
     Value ofHalf = kb.dim(&TiledDotDims::linesOfHalf);
@@ -394,8 +398,13 @@ void TiledDotEmitter::storeSums(const Tile &tile, const Block &block) {
                          kb.mul(kb.rem(line, ofHalf), kb.dim(&TiledDotDims::lineGap)));
     Value ofLine =
         kb.advance(block.sums, kb.mul(first, block.shape.width() * kLanes), types.accumulate);
-    kb.forLoop(block.skipped.rows, kb.dim(&TiledDotDims::storedRows), 1,
-               [&](Value row) { storeRow(line, ofLine, row); });
+    Value from = block.skipped.rows, to = kb.dim(&TiledDotDims::storedRows);
+    if (int64_t atOnce = rowsPackedAtOnce(); atOnce > 1) {
+      Value whole = kb.add(from, kb.mul(kb.div(kb.sub(to, from), kb.index(atOnce)), atOnce));
+      kb.forLoop(from, whole, atOnce, [&](Value row) { storeSome(line, ofLine, row, atOnce); });
+      from = whole;
+    }
+    kb.forLoop(from, to, 1, [&](Value row) { storeSome(line, ofLine, row, 1); });
   });
 }
 

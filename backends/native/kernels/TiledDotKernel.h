@@ -22,8 +22,8 @@ namespace quern::native {
 struct TiledDotSpec {
   /// Its tile, but for heights and unrolling, and what surrounds it; packed B, and no blocks. A
   /// step of the innermost level is TiledDotDims::stepElements. Strides of rows are run-time ones,
-  /// as a tile is loaded by one instruction whatever they are, and DotTile::linesAhead is the most
-  /// that TiledDotDims::linesAhead may be.
+  /// as a tile is loaded by one instruction whatever they are, but of rows of C that are a vector
+  /// each; DotTile::linesAhead is the most that TiledDotDims::linesAhead may be.
   DotSpec dot;
   /// Elements may be left over at the end of k that fill no step, on the one level that there is;
   /// B has zeros there.
