@@ -1,8 +1,7 @@
 //===- TapGroupsTest.cpp - depthwise convolutions of bytes ----------------===//
+#include "backends/native/target/CpuFeatures.h"
 #include "tests/native/NarrowFactors.h"
 #include "tests/native/RunnableTargets.h"
-
-#include "backends/native/target/CpuFeatures.h"
 
 #include <algorithm>
 
@@ -48,8 +47,7 @@ TEST_P(TapGroupsTest, Filters) {
         cases.push_back(
             {{1 + number % 2, c, 3, width}, {c, 1, 2, columns}, stride, pad, c, number * 37 % 256});
       }
-  const NarrowTypes &types = kNarrowTypes[0];
-  expectExact(cases, types);
+  expectExact(cases, kNarrowTypes[0]);
 }
 
 // Not all of them have an instruction of their own.

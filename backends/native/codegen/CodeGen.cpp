@@ -68,7 +68,7 @@ static bool multipliesBf16(ModuleOp module) {
 
 Status native::lowerToLlvmDialect(ModuleOp module, const Target &target) {
   PassManager pm(module.getContext());
-  // LLVM does the rest; so do its passes for equal values (EarlyCSE).
+  // Once, from the top, without CSE: LLVM's passes do the rest, and the code is the same.
   GreedyRewriteConfig simplification;
   simplification.useTopDownTraversal = true;
   simplification.enableRegionSimplification = GreedySimplifyRegionLevel::Disabled;

@@ -221,10 +221,11 @@ static StepEstimate estimatePool(const PoolSpec &spec, const Pass &pass) {
 /// where they are neighbours.
 static double cyclesOfTapGroups(const DepthwiseSpec &spec, const Pass &pass) {
   constexpr double kOfGroup = 0.6, kOfOrder = 0.9, kOfWiderOrder = 0.7, kOfPairs = 3;
-  double lanes = double(pass.target.lanes(spec.types.accumulate));
+  int64_t lanes = pass.target.lanes(spec.types.accumulate);
   double groups = double(ceilDiv(spec.columns, spec.tapsAtOnce));
-  double wider = std::max(double(spec.lanes) / lanes - 1, 0.0);
-  double order = (kOfOrder + kOfWiderOrder * std::min(wider, 1.0)) / (spec.stride == 1 ? 2 : 1);
+  double order = kOfOrder + (spec.lanes > lanes ? kOfWiderOrder : 0);
+  if (spec.stride == 1)
+    order /= 2;
   return groups * (kOfGroup * (pass.target.has(Isa::Vnni) ? 1 : kOfPairs) + order);
 }
 

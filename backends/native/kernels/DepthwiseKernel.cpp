@@ -101,8 +101,7 @@ private:
   Value pixelAt(Value pointer, int64_t channel);
   Value weight(const Line &line, Value row, Value column, int64_t channel) {
     Value at = kb.mul(kb.add(kb.mul(column, spec.group), channel), spec.lanes);
-    Value pointer = kb.advance(line.weights, kb.add(kb.mul(row, sizeOfRow()), at), types.b);
-    return engine.loadB(kb, place, pointer, {});
+    return engine.loadB(kb, place, kb.advance(weightsOfRow(line, row), at, types.b), {});
   }
 
   KernelBuilder &kb;

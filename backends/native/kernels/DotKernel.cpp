@@ -114,6 +114,7 @@ private:
   Values startSums(const Tile &tile, Value firstRow, int64_t rows);
   /// The vectors of a row of the line.
   ResultRow rowOfTile(Value row);
+  /// What the epilogue makes of the sums of whole rows of a tile, from `firstRow` on.
   void storeTileRows(const Tile &tile, const Values &sums, Value firstRow,
                      const SharedOperands &shared);
   /// Stores the sums by way of `memory`, so that the epilogue's code is there once

@@ -1,12 +1,12 @@
 //===- TapGroups.cpp - several taps of a filter's row at once -------------===//
 #include "backends/native/kernels/TapGroups.h"
 
-#include "ir/ScalarEmitter.h"
 #include "runtime/values/CeilDiv.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
+#include <cassert>
 #include <map>
 
 using namespace mlir;
@@ -17,7 +17,9 @@ TapGroups::TapGroups(KernelBuilder &kb, const DepthwiseSpec &spec)
     : kb(kb), spec(spec),
       registerLanes(std::min(spec.lanes, kb.target().lanes(spec.types.accumulate))),
       place{spec.types, registerLanes, /*vectorA=*/true},
-      engine(chooseEngine(kb.target(), spec.types, spec.tapsAtOnce, registerLanes)) {}
+      engine(chooseEngine(kb.target(), spec.types, spec.tapsAtOnce, registerLanes)) {
+  assert(taps() == 4 && "groups are of bytes");
+}
 
 Type TapGroups::vectorOf(DType dtype, int64_t count) const {
   return VectorType::get({count}, kb.builder().getIntegerType(dtypeBits(dtype)));

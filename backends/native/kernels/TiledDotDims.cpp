@@ -50,7 +50,7 @@ void TiledDotDims::coverRows(TiledDotSpec &spec, int64_t lines, int64_t rows, in
   // Vectors of neighbouring rows that are adjacent are stored together: that is code.
   if (spec.dot.contiguousColumns || spec.dot.rowStrideC != kLanes)
     takeStride(spec.dot.rowStrideC, dot.rowStrideC);
-  spec.dot.tile.linesAhead = kMostLinesAhead;
+  spec.dot.tile.linesAhead = 0;
   int64_t tiles = ceilDiv(rows, kTileRows), tileRows = ceilDiv(rows, tiles);
   lineRows = rows;
   tileStep = storedRows = tileRows;
@@ -135,9 +135,9 @@ int64_t TiledDotDims::bytesOfPartialSums(const TiledDotSpec &spec) const {
   return blocks * kElementsOfBlock * dtypeBytes(spec.dot.tile.types.accumulate);
 }
 
-void TiledDotDims::shareAhead(const TiledDotSpec &spec) {
+void TiledDotDims::shareAhead(TiledDotSpec &spec) {
   constexpr int64_t kLineBytes = 64, kMostSharers = 64;
-  const DotTile &tile = spec.dot.tile;
+  DotTile &tile = spec.dot.tile;
   int64_t passes = ceilDiv(tile.vectors, vectorsOfPass(spec));
   int64_t sharers = dot.linesPerChunk * tilesOfLine, steps = sharers * passes;
   for (size_t i = 0; i < tile.levels.size(); ++i)
@@ -148,6 +148,7 @@ void TiledDotDims::shareAhead(const TiledDotSpec &spec) {
   int64_t lines = ceilDiv(ceilDiv(bytes, kLineBytes), steps);
   if (lines > kMostLinesAhead)
     return;
+  tile.linesAhead = kMostLinesAhead;
   linesAhead = std::max<int64_t>(static_cast<int64_t>(llvm::PowerOf2Ceil(lines)), 2);
   dot.aheadStride = ceilDiv(bytes, steps * linesAhead);
   aheadShareOfPass = bytes / (sharers * passes);

@@ -23,7 +23,7 @@ struct TiledDotSpec {
   /// Its tile, but for heights and unrolling, and what surrounds it; packed B, and no blocks. A
   /// step of the innermost level is TiledDotDims::stepElements. Strides of rows are run-time ones,
   /// as a tile is loaded by one instruction whatever they are, but of rows of C that are a vector
-  /// each; DotTile::linesAhead is the most that TiledDotDims::linesAhead may be.
+  /// each; DotTile::linesAhead is 0, or the most that TiledDotDims::linesAhead may be.
   DotSpec dot;
   /// Elements may be left over at the end of k that fill no step, on the one level that there is;
   /// B has zeros there.
@@ -75,10 +75,10 @@ struct TiledDotDims {
   /// Splits units into chunks: tasks for all threads, and rows of A that stay in the cache.
   void splitLines(const LineWork &work);
   /// Shares the next column tile of B out among the tiles of a chunk, when all else is known, and
-  /// sets linesAhead to what a step has to ask for. Nothing where a tile would
+  /// sets linesAhead to what a step has to ask for, and `spec` to ask. Nothing where a tile would
   /// have to ask for all that it reads itself, or where so many read a column tile that waiting for
   /// it once is nothing.
-  void shareAhead(const TiledDotSpec &spec);
+  void shareAhead(TiledDotSpec &spec);
   /// Splits k into parts, of which B stays in the first cache, where several tiles of rows read it;
   /// before shareAhead. The order in which a sum is made is the same. Sets DotSpec::splitsK.
   void splitK(TiledDotSpec &spec);
