@@ -1,6 +1,8 @@
 //===- BoxIndex.h - boxes by their place along a line ---------------------===//
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -14,6 +16,18 @@ struct Box {
   float area() const { return (right - left) * (bottom - top); }
 };
 
+/// The intersection of two boxes by their union, 0 where they share nothing. In float32, as
+/// everybody does: thresholds are met exactly. Without branches, for many at once.
+inline float overlapOf(const Box &a, float areaOfA, const Box &b, float areaOfB) {
+  Box common{std::max(a.left, b.left), std::min(a.right, b.right), std::max(a.top, b.top),
+             std::min(a.bottom, b.bottom)};
+  float intersection = common.area(), total = areaOfA + areaOfB - intersection;
+  bool isShared = (common.right > common.left) & (common.bottom > common.top) & (intersection > 0) &
+                  (areaOfA > 0) & (areaOfB > 0) & (total > 0);
+  float overlap = intersection / total;
+  return isShared ? overlap : 0;
+}
+
 /// Boxes in cells by their left edges, small and large ones apart, so that those that a box may
 /// overlap are found without looking at all. Detectors move the boxes of each class to a place of
 /// their own, where they meet no others.
@@ -24,36 +38,29 @@ public:
 
   void add(const Box &box);
 
-  /// Whether `overlaps` holds for any box that was added; it holds for none whose left or right
-  /// edge is beyond the other's right or left one. Adds the number of boxes that were looked at.
-  template <typename Overlaps> bool any(const Box &box, int64_t &looks, Overlaps &&overlaps) const {
-    auto look = [&](const std::vector<Box> &cell) {
-      for (const Box &other : cell) {
-        ++looks;
-        if (overlaps(other))
-          return true;
-      }
-      return false;
-    };
-    for (const Level &level : levels) {
-      if (level.count == 0)
-        continue;
-      // One cell more, for rounding: numbers are of float32, sums of them of float64.
-      int64_t begin = level.cellOf(box.left - level.size) - 1, end = level.cellOf(box.right) + 1;
-      for (int64_t cell = begin < 0 ? 0 : begin; cell <= end && cell < level.numCells(); ++cell) {
-        if (look(level.cells[static_cast<size_t>(cell)]))
-          return true;
-      }
-    }
-    return look(others);
-  }
+  /// Whether `box` overlaps any box that was added by more than `threshold`, and at all. Adds the
+  /// number of boxes that were looked at.
+  bool overlapsAny(const Box &box, float threshold, int64_t &looks) const;
 
 private:
+  /// As many boxes as are looked at together, each number of all side by side; those that are not
+  /// there have no area.
+  struct Block {
+    static constexpr size_t kBoxes = 8;
+    std::array<float, kBoxes> left{}, right{}, top{}, bottom{}, area{};
+    size_t count = 0;
+
+    bool overlapsAny(const Box &box, float areaOfBox, float threshold) const;
+  };
+  /// All but the last one full.
+  using Cell = std::vector<Block>;
+  static void add(const Box &box, Cell &cell);
+
   /// Boxes that are not wider than its cells are.
   struct Level {
     double least, size;
     int64_t count = 0;
-    std::vector<std::vector<Box>> cells;
+    std::vector<Cell> cells;
 
     int64_t numCells() const { return static_cast<int64_t>(cells.size()); }
     /// That of a left edge; what lies beyond the ends is in the first and the last one.
@@ -62,7 +69,7 @@ private:
 
   std::vector<Level> levels;
   /// What has no place: its numbers are not finite.
-  std::vector<Box> others;
+  Cell others;
 };
 
 } // namespace quern::reference

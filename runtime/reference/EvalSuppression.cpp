@@ -28,24 +28,24 @@ static Box boxOf(const float *numbers, bool isCentered) {
           std::min(numbers[0], numbers[2]), std::max(numbers[0], numbers[2])};
 }
 
-/// The intersection of two boxes by their union, 0 where they share nothing. In float32, as
-/// everybody does: thresholds are met exactly.
-static float overlapOf(const Box &a, const Box &b) {
-  Box common{std::max(a.left, b.left), std::min(a.right, b.right), std::max(a.top, b.top),
-             std::min(a.bottom, b.bottom)};
-  if (common.right <= common.left || common.bottom <= common.top)
-    return 0;
-  float intersection = common.area(), total = a.area() + b.area() - intersection;
-  if (intersection <= 0 || a.area() <= 0 || b.area() <= 0 || total <= 0)
-    return 0;
-  return intersection / total;
-}
-
 //===----------------------------------------------------------------------===//
 // Non-maximum suppression
 //===----------------------------------------------------------------------===//
 
 namespace {
+/// A box and what it is ordered by.
+struct Scored {
+  float score;
+  int64_t box;
+
+  Scored(float score, int64_t box)
+      : score(score == score ? score : -std::numeric_limits<float>::infinity()), box(box) {}
+  /// Comes before; of equal scores the first box leads.
+  bool operator<(const Scored &other) const {
+    return score > other.score || (score == other.score && box < other.box);
+  }
+};
+
 struct Suppression {
   const float *boxes;
   int64_t count;
@@ -55,16 +55,16 @@ struct Suppression {
   bool isCentered;
 
   Box boxAt(int64_t i) const { return boxOf(boxes + 4 * i, isCentered); }
-  BoxIndex makeIndex(const std::vector<int64_t> &candidates) const;
+  BoxIndex makeIndex(const std::vector<Scored> &candidates) const;
   Expected<std::vector<int64_t>> select(const float *scores, Budget &budget) const;
 };
 } // namespace
 
 /// An empty one, for the candidates.
-BoxIndex Suppression::makeIndex(const std::vector<int64_t> &candidates) const {
+BoxIndex Suppression::makeIndex(const std::vector<Scored> &candidates) const {
   float least = std::numeric_limits<float>::infinity(), greatest = -least;
-  for (int64_t i : candidates) {
-    Box box = boxAt(i);
+  for (const Scored &candidate : candidates) {
+    Box box = boxAt(candidate.box);
     if (std::isfinite(box.left) && std::isfinite(box.right)) {
       least = std::min(least, box.left);
       greatest = std::max(greatest, box.right);
@@ -73,34 +73,27 @@ BoxIndex Suppression::makeIndex(const std::vector<int64_t> &candidates) const {
   return {least, greatest, static_cast<int64_t>(candidates.size())};
 }
 
-/// The boxes of one class that stay, best first; of equal scores the first leads.
+/// The boxes of one class that stay, best first.
 Expected<std::vector<int64_t>> Suppression::select(const float *scores, Budget &budget) const {
-  std::vector<int64_t> candidates, selected;
+  std::vector<Scored> candidates;
   QUERN_TRY(budget.forParts(count, 64, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i)
       if (!scoreThreshold || scores[i] > *scoreThreshold)
-        candidates.push_back(i);
+        candidates.emplace_back(scores[i], i);
   }));
-  auto order = [&](int64_t i, int64_t j) {
-    float a = scores[i] == scores[i] ? scores[i] : -std::numeric_limits<float>::infinity();
-    float b = scores[j] == scores[j] ? scores[j] : -std::numeric_limits<float>::infinity();
-    return a > b || (a == b && i < j);
-  };
-  std::sort(candidates.begin(), candidates.end(), order);
+  std::sort(candidates.begin(), candidates.end());
   BoxIndex better = makeIndex(candidates);
-  for (int64_t i : candidates) {
+  std::vector<int64_t> selected;
+  for (const Scored &candidate : candidates) {
     if (static_cast<int64_t>(selected.size()) >= most)
       break;
-    Box box = boxAt(i);
+    Box box = boxAt(candidate.box);
     int64_t looks = 1;
-    bool isSuppressed = better.any(box, looks, [&](const Box &other) {
-      float overlap = overlapOf(box, other);
-      return overlap > 0 && overlap > iouThreshold;
-    });
+    bool isSuppressed = better.overlapsAny(box, iouThreshold, looks);
     QUERN_TRY(budget.spend(kOverlapWork * looks));
     if (!isSuppressed) {
       better.add(box);
-      selected.push_back(i);
+      selected.push_back(candidate.box);
     }
   }
   return selected;
@@ -190,7 +183,8 @@ bool SoftSuppression::meet(Candidate &candidate, const std::vector<Candidate> &c
   float scale = sigma > 0 ? -0.5F / sigma : 0;
   for (size_t i = chosen.size(); i > candidate.seen && candidate.score > scoreThreshold; --i) {
     ++looks;
-    float overlap = overlapOf(box, boxAt(chosen[i - 1].box));
+    Box other = boxAt(chosen[i - 1].box);
+    float overlap = overlapOf(box, box.area(), other, other.area());
     if (overlap >= iouThreshold)
       return false;
     if (sigma > 0)
