@@ -23,12 +23,23 @@ static bool isAlong(DequantizeOp op, Value parameter, int64_t axis) {
   return shape->numElements() == 1 || (shape->rank() == 1 && found == axis);
 }
 
+/// Whether one scale and one zero point of the whole tensor are known.
+static bool hasKnownParameters(DequantizeOp op) {
+  return knownNumber(op.getScale()) && knownNumber(op.getZeroPoint());
+}
+
+static bool areWeights(DequantizeOp op, int64_t axis) {
+  return isConstant(op.getX()) && isConstant(op.getScale()) && isAlong(op, op.getScale(), axis) &&
+         isAlong(op, op.getZeroPoint(), axis);
+}
+
 /// Matches `x` by `weights`, whose channels of the result are along `axis`.
 static bool matchFactors(Value x, Value weights, int64_t axis, FloatProduct &product) {
   DequantizeOp left = dequantizedBytes(x), right = dequantizedBytes(weights);
-  if (!left || !right || !isConstant(right.getX()) || !isConstant(right.getScale()) ||
-      !knownNumber(left.getScale()) || !knownNumber(left.getZeroPoint()) ||
-      !isAlong(right, right.getScale(), axis) || !isAlong(right, right.getZeroPoint(), axis))
+  bool mayBeComputed = isa<MatMulOp>(product.op);
+  if (!left || !right || !hasKnownParameters(left) ||
+      !(areWeights(right, axis) ||
+        (mayBeComputed && !isConstant(right.getX()) && hasKnownParameters(right))))
     return false;
   product.factors = {left.getX(), left.getZeroPoint(), right.getX(), right.getZeroPoint()};
   product.xScale = left.getScale();

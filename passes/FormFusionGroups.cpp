@@ -51,14 +51,37 @@ static FusionRole fusionRole(Operation *op) {
   llvm_unreachable("all kinds are handled");
 }
 
-/// Dimension 1 of ops on NCHW data, and the last as well when their result is
-/// blocked; the last of matrix products.
-static std::vector<int64_t> channelAxes(Operation *anchor, int64_t rank) {
-  if (cast<GraphOpInterface>(anchor).getLayoutKind() != LayoutKind::Blockable)
-    return {rank - 1};
-  if (layoutOf(anchor->getResult(0)).isBlocked())
-    return {1, rank - 1};
-  return {1};
+/// Whether both factors have all dimensions before those of their matrices.
+static bool isOfBatches(MatMulOp op, const Shape &result) {
+  auto hasBatches = [&](Value factor) {
+    std::optional<Shape> shape = shapeOf(factor.getType());
+    if (!shape || shape->rank() != result.rank())
+      return false;
+    for (int64_t d = 0; d + 2 < result.rank(); ++d)
+      if (!(*shape)[d].provablyEquals(result[d]))
+        return false;
+    return true;
+  };
+  return result.rank() > 2 && hasBatches(op.getA()) && hasBatches(op.getB());
+}
+
+/// Dimension 1 of ops on NCHW data, and the last as well when their result is blocked; the last of
+/// matrix products, and where each matrix has rows and columns of its own those of all of them.
+static std::vector<std::vector<int64_t>> operandAxes(Operation *anchor, const Shape &result) {
+  int64_t last = result.rank() - 1;
+  if (cast<GraphOpInterface>(anchor).getLayoutKind() == LayoutKind::Blockable)
+    return {layoutOf(anchor->getResult(0)).isBlocked() ? std::vector<int64_t>{1, last}
+                                                       : std::vector<int64_t>{1}};
+  std::vector<std::vector<int64_t>> axes = {{last}};
+  if (auto product = dyn_cast<MatMulOp>(anchor); product && isOfBatches(product, result)) {
+    std::vector<int64_t> rows, columns;
+    for (int64_t d = 0; d < last; ++d) {
+      rows.push_back(d);
+      columns.push_back(d + 1 < last ? d : last);
+    }
+    axes.insert(axes.end(), {rows, columns});
+  }
+  return axes;
 }
 
 /// Describes the ops of a block to the policy.
@@ -84,7 +107,7 @@ static std::vector<FusionNode> describe(Block &block, ArrayRef<Operation *> ops)
     if (isa<TensorType>(op->getResult(0).getType()))
       node.elementBytes = dtypeBytes(nn::dtypeOf(elementTypeOf(op->getResult(0))));
     if (node.role == FusionRole::Anchor && node.shape)
-      node.channelAxes = channelAxes(op, node.shape->rank());
+      node.operandAxes = operandAxes(op, *node.shape);
   }
   return nodes;
 }

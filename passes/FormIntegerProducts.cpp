@@ -3,7 +3,8 @@
 // What a model computes on numbers that it has quantized is computed on these: u8 activations by
 // constant s8 weights, with sums of int32, as instructions multiply them. Zero points of
 // activations become part of a bias, by the sums of weights; beyond the edges of an image lies its
-// zero point. A policy says which products pay.
+// zero point. Activations are multiplied by each other in the same way, with sums that the run
+// makes of both. A policy says which products pay.
 //
 // Products of integers keep their integers. Those of dequantized floats are scaled once: where
 // they are quantized again by one factor in float32, as ONNX Runtime does it, so that the integers
@@ -56,6 +57,20 @@ static ProductFacts factsOfProduct(Value weights) {
   return {.inputs = sizeOf(shape, 0), .outputs = sizeOf(shape, 1), .depth = sizeOf(shape, 0)};
 }
 
+/// The facts of a product of two activations, of ranks that are known.
+static ProductFacts factsOfComputed(const Factors &factors) {
+  Shape a = *shapeOf(factors.x.getType()), b = *shapeOf(factors.weights.getType());
+  auto fromEnd = [](const Shape &shape, int64_t i) { return shape[shape.rank() - i]; };
+  auto sizeOf = [](const Dim &dim) { return dim.isStatic() ? dim.size() : -1; };
+  Dim rows = fromEnd(a, 2);
+  ProductFacts facts{.inputs = sizeOf(fromEnd(a, 1)), .outputs = sizeOf(fromEnd(b, 1))};
+  facts.depth = facts.inputs;
+  facts.isComputed = true;
+  facts.rows = sizeOf(rows);
+  facts.sharesRows = rows.provablyEquals(fromEnd(b, 1)) || rows.provablyEquals(fromEnd(b, 2));
+  return facts;
+}
+
 /// Whether nothing of a window hangs over the edges, whatever the sizes.
 template <typename Op> static bool hasNoPads(Op op) {
   bool isSame = op.getAutoPad() == AutoPad::SameUpper || op.getAutoPad() == AutoPad::SameLower;
@@ -89,7 +104,19 @@ static std::optional<Reason> refuseActivations(Value x) {
   return std::nullopt;
 }
 
+/// Why two activations are not multiplied as bytes, if they are not.
+static std::optional<Reason> refuseComputed(const Factors &factors, const ProductPolicy &policy) {
+  for (Value factor : {factors.x, factors.weights})
+    if (std::optional<Reason> reason = refuseActivations(factor))
+      return reason;
+  if (!isOfTensor(factors.xZero) || !isOfTensor(factors.weightsZero))
+    return Reason{ReasonCode::Broadcast, "an activation has several zero points"};
+  return policy.refuse(factsOfComputed(factors));
+}
+
 static std::optional<Reason> refuseProduct(const Factors &factors, const ProductPolicy &policy) {
+  if (!isConstant(factors.weights))
+    return refuseComputed(factors, policy);
   std::optional<Shape> weights = shapeOf(factors.weights.getType());
   if (!weights || weights->rank() != 2)
     return Reason{ReasonCode::Shape, "the weights are no matrix"};
@@ -162,9 +189,42 @@ static Value narrowConv(Composer &make, Op op, const Factors &factors, Value bia
   return make.create<SubOp>(sums, alongChannels(make, offset, spatialRank));
 }
 
+/// The sums in int32 of `bytes` less `zero`, which may be null, along the dimension `axis`, which
+/// stays as 1.
+static Value sumsAlong(Composer &make, Value bytes, Value zero, int64_t axis) {
+  Value value = make.convert(bytes, make.builder().getI32Type());
+  if (zero)
+    value = make.create<SubOp>(value, zero);
+  return make.create<ReduceOp>(value, make.ints({axis}), ReduceKind::Sum, /*keepdims=*/true,
+                               /*noop_with_empty_axes=*/true);
+}
+
+/// The sums of a product of two activations that is not refused. Of a with the zero point p and b
+/// with q, sum (a - p) (b - q) = sum a b - q sum a - p sum (b - q).
+static Value narrowComputed(Composer &make, const Factors &factors) {
+  Value a = asUnsigned(make, factors.x), b = asSigned(make, factors.weights);
+  Value p = unsignedZero(make, factors.x, factors.xZero),
+        q = signedZero(make, factors.weights, factors.weightsZero);
+  for (Value *zero : {&p, &q})
+    if (*zero)
+      *zero = asScalar(make, *zero);
+  // They are there before the product, whose epilogue takes them.
+  SmallVector<Value> offsets;
+  if (q)
+    offsets.push_back(make.create<MulOp>(sumsAlong(make, a, {}, -1), q));
+  if (p)
+    offsets.push_back(make.create<MulOp>(sumsAlong(make, b, q, -2), p));
+  Value sums = make.createOf<MatMulOp>(make.builder().getI32Type(), a, b);
+  for (Value offset : offsets)
+    sums = make.create<SubOp>(sums, offset);
+  return sums;
+}
+
 /// The sums of a matrix product that is not refused. The zero point is one number, or one for
 /// each row of x.
 static Value narrowProduct(Composer &make, const Factors &factors) {
+  if (!isConstant(factors.weights))
+    return narrowComputed(make, factors);
   Value weights = centredWeights(make, factors.weights, factors.weightsZero, 1);
   Value x = asUnsigned(make, factors.x), zero = unsignedZero(make, factors.x, factors.xZero);
   Value sums = make.createOf<MatMulOp>(make.builder().getI32Type(), x, weights);
@@ -207,7 +267,7 @@ struct NarrowConvInteger : PolicyPattern<ConvIntegerOp> {
   }
 };
 
-/// nn.matmul_integer by a constant matrix.
+/// nn.matmul_integer.
 struct NarrowMatMulInteger : PolicyPattern<MatMulIntegerOp> {
   using PolicyPattern::PolicyPattern;
   LogicalResult matchAndRewrite(MatMulIntegerOp op, PatternRewriter &rewriter) const override {
@@ -370,7 +430,7 @@ struct FormIntegerProductsPass
     populateRequantizedSums(first);
     second.add<ScaleProduct<ConvOp>, ScaleProduct<MatMulOp>, ScaleProduct<GemmOp>>(context,
                                                                                    *policy);
-    populateUnsignedPatterns(third);
+    populateByteShifts(third);
     for (RewritePatternSet *patterns : {&first, &second, &third})
       if (failed(applyLogged(getOperation(), std::move(*patterns), Refusal::Kind::Raise, log)))
         return signalPassFailure();

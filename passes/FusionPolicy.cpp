@@ -17,8 +17,20 @@ static bool sameShape(const std::optional<Shape> &a, const std::optional<Shape> 
   return true;
 }
 
+/// Whether `operand` varies along all of `axes` of `result`, and no others.
+static bool variesAlong(const Shape &operand, const Shape &result, std::span<const int64_t> axes) {
+  int64_t offset = result.rank() - operand.rank();
+  for (int64_t axis = 0; axis < result.rank(); ++axis) {
+    bool isChannel = std::find(axes.begin(), axes.end(), axis) != axes.end();
+    Dim dim = axis < offset ? Dim(1) : operand[axis - offset];
+    if (isChannel ? !dim.provablyEquals(result[axis]) : !dim.isStatic(1))
+      return false;
+  }
+  return true;
+}
+
 BroadcastKind passes::classifyOperand(const std::optional<Shape> &operand, const Shape &result,
-                                      std::span<const int64_t> channelAxes) {
+                                      std::span<const std::vector<int64_t>> operandAxes) {
   if (!operand || operand->rank() > result.rank())
     return BroadcastKind::Other;
   if (std::all_of(operand->dims().begin(), operand->dims().end(),
@@ -26,14 +38,10 @@ BroadcastKind passes::classifyOperand(const std::optional<Shape> &operand, const
     return BroadcastKind::Scalar;
   if (sameShape(operand, result))
     return BroadcastKind::Full;
-  int64_t offset = result.rank() - operand->rank();
-  for (int64_t axis = 0; axis < result.rank(); ++axis) {
-    bool isChannel = std::find(channelAxes.begin(), channelAxes.end(), axis) != channelAxes.end();
-    Dim dim = axis < offset ? Dim(1) : (*operand)[axis - offset];
-    if (isChannel ? !dim.provablyEquals(result[axis]) : !dim.isStatic(1))
-      return BroadcastKind::Other;
-  }
-  return BroadcastKind::PerChannel;
+  bool isPerChannel = std::any_of(operandAxes.begin(), operandAxes.end(), [&](const auto &axes) {
+    return variesAlong(*operand, result, axes);
+  });
+  return isPerChannel ? BroadcastKind::PerChannel : BroadcastKind::Other;
 }
 
 namespace {
@@ -92,7 +100,7 @@ std::optional<Reason> GroupBuilder::refuseOperand(const std::vector<int64_t> &me
   if (operand.producer > members[0])
     return Reason{ReasonCode::Order, "the other operand is computed later"};
   const FusionNode &anchor = nodes[members[0]];
-  switch (classifyOperand(operand.shape, *anchor.shape, anchor.channelAxes)) {
+  switch (classifyOperand(operand.shape, *anchor.shape, anchor.operandAxes)) {
   case BroadcastKind::Other:
     return Reason{ReasonCode::Broadcast,
                   "an operand is broadcast in another way than by channel, or is of unknown size"};
@@ -160,7 +168,7 @@ bool GroupBuilder::canFollowElsewhere(const std::vector<int64_t> &members, size_
   const FusionNode &anchor = nodes[members[0]];
   auto isFull = [&](const FusionOperand &operand) {
     return !isIn(members, operand.producer) &&
-           classifyOperand(operand.shape, *anchor.shape, anchor.channelAxes) == BroadcastKind::Full;
+           classifyOperand(operand.shape, *anchor.shape, anchor.operandAxes) == BroadcastKind::Full;
   };
   return isOne && std::none_of(members.begin() + static_cast<int64_t>(from), members.end(),
                                [&](int64_t member) {
@@ -245,7 +253,7 @@ std::optional<Reason> GroupBuilder::refuseBesideAnchor(int64_t node, int64_t anc
   for (const FusionOperand &operand : nodes[node].operands) {
     if (operand.producer > anchor)
       return Reason{ReasonCode::Order, "the other operand is computed later"};
-    switch (classifyOperand(operand.shape, *nodes[anchor].shape, nodes[anchor].channelAxes)) {
+    switch (classifyOperand(operand.shape, *nodes[anchor].shape, nodes[anchor].operandAxes)) {
     case BroadcastKind::Other:
       return Reason{
           ReasonCode::Broadcast,

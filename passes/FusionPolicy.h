@@ -21,7 +21,7 @@ enum class FusionRole { Opaque, Elementwise, Anchor };
 /// The shape of an operand as seen from the result it is broadcast to.
 enum class BroadcastKind {
   Full,       ///< the same shape
-  PerChannel, ///< one value per channel of the anchor
+  PerChannel, ///< one value per channel of the anchor, or for each row or column of a matrix
   Scalar,     ///< one element
   Other,      ///< any other broadcast, or unknown
 };
@@ -43,8 +43,9 @@ struct FusionNode {
   std::vector<FusionOperand> operands;
   /// The nodes that use the result; the function's return is an opaque node.
   std::vector<int64_t> users;
-  /// Of a anchor: the dimensions of its result that count channels.
-  std::vector<int64_t> channelAxes;
+  /// Of an anchor: dimensions of its result that count channels, rows or columns. An epilogue reads
+  /// operands that vary along all of one set and no others.
+  std::vector<std::vector<int64_t>> operandAxes;
 };
 
 struct FusionLimits {
@@ -56,9 +57,9 @@ struct FusionLimits {
   int64_t maxMapInputs = 16;
 };
 
-/// How `operand` is broadcast to `result`, whose channels lie in `channelAxes`.
+/// How `operand` is broadcast to `result`, whose channels lie in one of the sets `operandAxes`.
 BroadcastKind classifyOperand(const std::optional<nn::Shape> &operand, const nn::Shape &result,
-                              std::span<const int64_t> channelAxes);
+                              std::span<const std::vector<int64_t>> operandAxes);
 
 /// Why two nodes, one of which uses the other's result, are not in one group.
 struct FusionRefusal {
@@ -76,7 +77,7 @@ struct FusionGroups {
 
 /// Groups in which only the last node's result is used outside. Each anchor and each
 /// elementwise node is in exactly one:
-/// - A anchor takes the elementwise ops that follow it, as long as their shape is
+/// - An anchor takes the elementwise ops that follow it, as long as their shape is
 ///   the anchor's, and their other operands exist before the anchor and are full,
 ///   per channel or scalar. Those that one elementwise op of the same shape uses are left to
 ///   it where the values before them are narrower.

@@ -99,37 +99,54 @@ Value passes::sumsOfWeights(Composer &make, Value weights, int64_t axis) {
 // Activations
 //===----------------------------------------------------------------------===//
 
-static Value shiftOf(Composer &make) {
-  return make.constant(Tensor::of<int32_t>({}, {static_cast<int32_t>(kShift)}));
+static bool isUnsigned(Value bytes) { return elementTypeOf(bytes).isUnsignedInteger(8); }
+
+/// What bytes of the type of `x` are shifted by to become those of the other one.
+static int64_t shiftFrom(Value x) { return isUnsigned(x) ? -kShift : kShift; }
+
+static Value shiftOf(Composer &make, Value x) {
+  return make.constant(Tensor::of<int32_t>({}, {static_cast<int32_t>(shiftFrom(x))}));
 }
 
-Value passes::asUnsigned(Composer &make, Value x) {
-  Type narrow = make.builder().getIntegerType(8, /*isSigned=*/false);
-  if (elementTypeOf(x) == narrow)
+static Value asBytes(Composer &make, Value x, bool wantsUnsigned) {
+  if (isUnsigned(x) == wantsUnsigned)
     return x;
+  Type narrow = wantsUnsigned ? make.builder().getIntegerType(8, /*isSigned=*/false)
+                              : make.builder().getI8Type();
   Value wide = make.convert(x, make.builder().getI32Type());
-  return make.convert(make.create<AddOp>(wide, shiftOf(make)), narrow);
+  return make.convert(make.create<AddOp>(wide, shiftOf(make, x)), narrow);
 }
 
-Value passes::unsignedZero(Composer &make, Value x, Value zero) {
-  bool isShifted = !elementTypeOf(x).isUnsignedInteger();
+static Value zeroOfBytes(Composer &make, Value x, Value zero, bool wantsUnsigned) {
+  bool isShifted = isUnsigned(x) != wantsUnsigned;
   if (!isShifted && knownNumber(zero) == 0)
     return {};
   if (isNone(zero))
-    return shiftOf(make);
-  if (knownNumber(zero) == -kShift)
+    return shiftOf(make, x);
+  if (isShifted && knownNumber(zero) == -shiftFrom(x))
     return {};
   Value wide = make.convert(zero, make.builder().getI32Type());
-  return isShifted ? make.create<AddOp>(wide, shiftOf(make)) : wide;
+  return isShifted ? make.create<AddOp>(wide, shiftOf(make, x)) : wide;
 }
 
-Value passes::signedOf(Value value) {
+Value passes::asUnsigned(Composer &make, Value x) { return asBytes(make, x, true); }
+Value passes::asSigned(Composer &make, Value x) { return asBytes(make, x, false); }
+
+Value passes::unsignedZero(Composer &make, Value x, Value zero) {
+  return zeroOfBytes(make, x, zero, true);
+}
+Value passes::signedZero(Composer &make, Value x, Value zero) {
+  return zeroOfBytes(make, x, zero, false);
+}
+
+Value passes::shiftedFrom(Value value) {
   auto narrowed = value.getDefiningOp<CastOp>();
   auto add = narrowed ? narrowed.getInput().getDefiningOp<AddOp>() : AddOp();
   auto widened = add ? add.getA().getDefiningOp<CastOp>() : CastOp();
-  if (!widened || !elementTypeOf(widened.getInput()).isSignlessInteger(8) ||
-      !elementTypeOf(value).isUnsignedInteger(8) ||
-      !elementTypeOf(add.getA()).isSignlessInteger(32) || knownNumber(add.getB()) != kShift)
-    return {};
-  return widened.getInput();
+  Value bytes = widened ? widened.getInput() : Value();
+  bool isShift = bytes && elementTypeOf(bytes).isInteger(8) && elementTypeOf(value).isInteger(8) &&
+                 isUnsigned(bytes) != isUnsigned(value) &&
+                 elementTypeOf(add.getA()).isSignlessInteger(32) &&
+                 knownNumber(add.getB()) == shiftFrom(bytes);
+  return isShift ? bytes : Value();
 }

@@ -13,8 +13,8 @@
 
 namespace quern::passes {
 
-/// What decides whether a product of uint8 activations and constant int8 weights, with sums of
-/// int32, is better than the same product of int32 or float32. Sizes that are not known are -1.
+/// What decides whether a product of uint8 activations and int8 weights, with sums of int32, is
+/// better than the same product of int32 or float32. Sizes that are not known are -1.
 struct ProductFacts {
   /// Of a convolution the dimensions of its window; 0 of a matrix product.
   int64_t spatialRank = 0;
@@ -24,6 +24,13 @@ struct ProductFacts {
   int64_t groups = 1;
   /// Products that are summed up.
   int64_t depth = -1;
+  /// The second factor is no constant: the run packs it, and sums it up where there are zero
+  /// points.
+  bool isComputed = false;
+  /// The rows of the first that share what is packed, and whether there are as many as the second
+  /// has rows or columns.
+  int64_t rows = -1;
+  bool sharesRows = false;
 
   bool isConv() const { return spatialRank > 0; }
   bool isDepthwise() const { return groups > 1 && groups == inputs && groups == outputs; }

@@ -30,7 +30,8 @@ mlir::Value moveInstead(mlir::OpBuilder &builder, mlir::Operation *op, mlir::Val
 /// Patterns that compute sums and products of two quantized tensors, which are quantized again, as
 /// ONNX Runtime does.
 void populateRequantizedSums(mlir::RewritePatternSet &patterns);
-/// Patterns that quantize to uint8 what is quantized to int8 and used as uint8.
-void populateUnsignedPatterns(mlir::RewritePatternSet &patterns);
+/// Patterns that quantize to uint8 what is quantized to int8 and used as uint8, and the other way
+/// round.
+void populateByteShifts(mlir::RewritePatternSet &patterns);
 
 } // namespace quern::passes

@@ -92,8 +92,8 @@ TEST_F(TilesTest, FewRowsAreNotTiled) {
   expectExactOnTiles(graph, inputs, 1);
 }
 
-// Factors that a step packs lie in groups, which are not padded as weights are.
-TEST_F(TilesTest, ComputedFactorsAreNotTiled) {
+// A step packs them with zeros up to whole steps of k, and of what is left of the last columns.
+TEST_F(TilesTest, ComputedFactors) {
   for (const NarrowTypes &types : kNarrowTypes) {
     SCOPED_TRACE(types.a + std::string(types.b));
     Graph graph;
@@ -107,8 +107,30 @@ TEST_F(TilesTest, ComputedFactorsAreNotTiled) {
       graph.output(graph.op("nn.matmul", {a, b}, "", "*x" + std::string(types.sums)),
                    std::to_string(k));
     }
-    expectExactOnTiles(graph, inputs, 0);
+    expectExactOnTiles(graph, inputs, 3);
   }
+}
+
+// Attention's: each matrix of a batch has an epilogue's numbers for its rows, and for its columns.
+TEST_F(TilesTest, RowsAndColumnsOfBatches) {
+  Graph graph;
+  std::vector<Tensor> inputs;
+  unsigned seed = 470;
+  for (int64_t m : {9, 35}) {
+    auto input = [&](const Tensor::Dims &dims, DType type, const char *name) {
+      inputs.push_back(drawTensor(type, dims, ++seed));
+      return graph.input(typeText(dims, name));
+    };
+    GraphValue a = input({2, 3, m, 64}, DType::UInt8, "ui8"),
+               b = input({2, 3, 64, 70}, DType::Int8, "i8");
+    GraphValue ofRows = input({2, 3, m, 1}, DType::Int32, "i32"),
+               ofColumns = input({2, 3, 1, 70}, DType::Int32, "i32");
+    GraphValue sum = graph.op("nn.matmul", {a, b}, "", "*xi32");
+    for (const GraphValue &other : {ofRows, ofColumns})
+      sum = graph.op("nn.sub", {sum, other});
+    graph.output(graph.op("nn.relu", {sum}), std::to_string(m));
+  }
+  expectExactOnTiles(graph, inputs, 2);
 }
 
 //===----------------------------------------------------------------------===//

@@ -18,7 +18,7 @@ class Graph {
 public:
   int64_t anchor(std::vector<int64_t> operands) {
     int64_t node = add(FusionRole::Anchor, operands);
-    nodes[node].channelAxes = {1};
+    nodes[node].operandAxes = {{1}};
     return node;
   }
   int64_t map(std::vector<int64_t> operands) { return add(FusionRole::Elementwise, operands); }
@@ -61,7 +61,8 @@ private:
 } // namespace
 
 TEST(FusionPolicy, ClassifiesOperands) {
-  std::vector<int64_t> plain = {1}, blocked = {1, 4}, last = {1};
+  using AxisSets = std::vector<std::vector<int64_t>>;
+  AxisSets plain = {{1}}, blocked = {{1, 4}}, last = {{1}};
   EXPECT_EQ(classifyOperand(kImage, kImage, plain), BroadcastKind::Full);
   EXPECT_EQ(classifyOperand(Shape(), kImage, plain), BroadcastKind::Scalar);
   EXPECT_EQ(classifyOperand(shapeWith({1, 1}), kImage, plain), BroadcastKind::Scalar);
@@ -75,13 +76,19 @@ TEST(FusionPolicy, ClassifiesOperands) {
             BroadcastKind::PerChannel);
   EXPECT_EQ(classifyOperand(shapeWith({16}), blockedImage, blocked), BroadcastKind::Other);
   EXPECT_EQ(classifyOperand(shapeWith({8}), shapeWith({4, 8}), last), BroadcastKind::PerChannel);
+  AxisSets ofMatrices = {{2}, {0, 1}, {0, 2}};
+  Shape matrices = shapeWith({3, 4, 8});
+  EXPECT_EQ(classifyOperand(shapeWith({3, 4, 1}), matrices, ofMatrices), BroadcastKind::PerChannel);
+  EXPECT_EQ(classifyOperand(shapeWith({3, 1, 8}), matrices, ofMatrices), BroadcastKind::PerChannel);
+  EXPECT_EQ(classifyOperand(shapeWith({3, 1, 1}), matrices, ofMatrices), BroadcastKind::Other);
+  EXPECT_EQ(classifyOperand(shapeWith({4, 1}), matrices, ofMatrices), BroadcastKind::Other);
 }
 
 TEST(FusionPolicy, SymbolsAreTheSameSizeUnknownOnesAreNot) {
   mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
   Shape n({Dim::symbol(&context, "N"), Dim(8)}), m({Dim::symbol(&context, "M"), Dim(8)}),
       unknown({Dim(), Dim(8)});
-  std::vector<int64_t> axes = {1};
+  std::vector<std::vector<int64_t>> axes = {{1}};
   EXPECT_EQ(classifyOperand(n, n, axes), BroadcastKind::Full);
   EXPECT_EQ(classifyOperand(m, n, axes), BroadcastKind::Other);
   EXPECT_EQ(classifyOperand(unknown, unknown, axes), BroadcastKind::Other);

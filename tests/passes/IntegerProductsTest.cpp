@@ -358,9 +358,12 @@ static std::string matmul(const std::string &weights, const std::string &zero,
 
 TEST_F(IntegerProducts, RefusalsOfMatricesSayWhy) {
   std::string x = "%x: tensor<2x3xui8>", zeros = "tensor<2x3xui8>, ";
-  EXPECT_EQ(refusalOf(x + ", %w: tensor<3x1xi8>",
-                      matmul("%w", "%none", zeros + "tensor<3x1xi8>, none, none")),
-            "the weights are no constants");
+  EXPECT_EQ(refusalOf(x + ", %w: tensor<*xi8>",
+                      matmul("%w", "%none", zeros + "tensor<*xi8>, none, none")),
+            "the activations are no matrices, or of unknown rank");
+  EXPECT_EQ(refusalOf(x + ", %w: tensor<3x2xi8>, %z: tensor<2xi8>",
+                      matmul("%w", "%z", zeros + "tensor<3x2xi8>, none, tensor<2xi8>")),
+            "an activation has several zero points");
   std::string w = "  %w = nn.constant dense<200> : tensor<3x1xui8>\n";
   EXPECT_EQ(refusalOf(x, w + matmul("%w", "%none", zeros + "tensor<3x1xui8>, none, none")),
             "weights less their zero points do not fit into int8");
@@ -385,6 +388,14 @@ TEST_F(IntegerProducts, RefusalsOfMatricesSayWhy) {
   EXPECT_EQ(policy->facts.inputs, 3);
   EXPECT_EQ(policy->facts.outputs, 2);
   EXPECT_EQ(policy->facts.depth, 3);
+  EXPECT_FALSE(policy->facts.isComputed);
+  EXPECT_EQ(refusalOf(x + ", %w: tensor<3x2xi8>",
+                      matmul("%w", "%none", zeros + "tensor<3x2xi8>, none, none"), policy),
+            "no");
+  EXPECT_TRUE(policy->facts.isComputed);
+  EXPECT_EQ(policy->facts.depth, 3);
+  EXPECT_EQ(policy->facts.rows, 2);
+  EXPECT_TRUE(policy->facts.sharesRows) << "as many as the second has columns";
 }
 
 TEST_F(IntegerProducts, RefusalsOfConvolutionsSayWhy) {

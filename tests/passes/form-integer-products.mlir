@@ -68,9 +68,54 @@ func.func @matmul(%a: tensor<?x2x3xui8, #nn.dims<"N", "", "">>, %rows: tensor<2x
   // CHECK: %[[OFFSET:.*]] = nn.mul {{.*}}, %[[SUMS]]
   // CHECK: nn.sub %[[PRODUCT]], %[[OFFSET]]
   %0 = nn.matmul_integer %a, %w, %rows, %none : (tensor<?x2x3xui8, #nn.dims<"N", "", "">>, tensor<3x2xi8>, tensor<2xui8>, none) -> tensor<?x2x2xi32, #nn.dims<"N", "", "">>
-  // CHECK: nn.matmul_integer
+  // CHECK: nn.matmul %arg0, %arg2
   %1 = nn.matmul_integer %a, %b, %none, %none : (tensor<?x2x3xui8, #nn.dims<"N", "", "">>, tensor<3x2xi8>, none, none) -> tensor<?x2x2xi32, #nn.dims<"N", "", "">>
   return %0, %1 : tensor<?x2x2xi32, #nn.dims<"N", "", "">>, tensor<?x2x2xi32, #nn.dims<"N", "", "">>
+}
+
+// Two activations: sums of the first where the second has a zero point, and of the second less its
+// own where the first has one, made before the product. What is uint8 becomes int8 by a shift.
+// CHECK-LABEL: @computed
+func.func @computed(%a: tensor<2x4x3xui8>, %b: tensor<2x3x5xui8>) -> tensor<2x4x5xi32> {
+  %p = nn.constant dense<7> : tensor<ui8>
+  %q = nn.constant dense<130> : tensor<ui8>
+  // CHECK: %[[SHIFT:.*]] = nn.constant dense<-128> : tensor<i32>
+  // CHECK: nn.add {{.*}}, %[[SHIFT]]
+  // CHECK: %[[B:.*]] = nn.cast {{.*}} {to = i8}
+  // CHECK: %[[P:.*]] = nn.constant dense<7> : tensor<i32>
+  // CHECK: %[[Q:.*]] = nn.constant dense<2> : tensor<i32>
+  // CHECK: %[[ROWS:.*]] = nn.reduce {{.*}} -> tensor<2x4x1xi32>
+  // CHECK: %[[OFROWS:.*]] = nn.mul %[[ROWS]], %[[Q]]
+  // CHECK: %[[LESS:.*]] = nn.sub {{.*}}, %[[Q]]
+  // CHECK: %[[COLUMNS:.*]] = nn.reduce sum %[[LESS]]{{.*}} -> tensor<2x1x5xi32>
+  // CHECK: %[[OFCOLUMNS:.*]] = nn.mul %[[COLUMNS]], %[[P]]
+  // CHECK: %[[SUMS:.*]] = nn.matmul %arg0, %[[B]] : (tensor<2x4x3xui8>, tensor<2x3x5xi8>)
+  // CHECK: nn.sub %[[SUMS]], %[[OFROWS]]
+  // CHECK: nn.sub {{.*}}, %[[OFCOLUMNS]]
+  %0 = nn.matmul_integer %a, %b, %p, %q : (tensor<2x4x3xui8>, tensor<2x3x5xui8>, tensor<ui8>, tensor<ui8>) -> tensor<2x4x5xi32>
+  return %0 : tensor<2x4x5xi32>
+}
+
+// What is quantized to uint8 and used as a second factor only is quantized to int8. There are no
+// sums where there are no zero points.
+// CHECK-LABEL: @quantized_factors
+func.func @quantized_factors(%x: tensor<20x4xf32>, %y: tensor<6x4xf32>) -> tensor<20x6xf32> {
+  %scale = nn.constant dense<0.5> : tensor<f32>
+  %none = nn.none
+  %zero = nn.constant dense<128> : tensor<ui8>
+  // CHECK: %[[A:.*]] = nn.quantize {{.*}} -> tensor<20x4xui8>
+  // CHECK: %[[B:.*]] = nn.quantize {{.*}} -> tensor<6x4xi8>
+  // CHECK: %[[T:.*]] = nn.transpose %[[B]]
+  // CHECK: %[[SUMS:.*]] = nn.matmul %[[A]], %[[T]] : (tensor<20x4xui8>, tensor<4x6xi8>) -> tensor<20x6xi32>
+  // CHECK-NOT: nn.sub
+  // CHECK: return
+  %0 = nn.quantize %x, %scale, %none {to = ui8, precision = f32, axis = 1 : i64, block_size = 0 : i64, saturate = true} : (tensor<20x4xf32>, tensor<f32>, none) -> tensor<20x4xui8>
+  %1 = nn.dequantize %0, %scale, %none {to = f32, axis = 1 : i64, block_size = 0 : i64} : (tensor<20x4xui8>, tensor<f32>, none) -> tensor<20x4xf32>
+  %2 = nn.quantize %y, %scale, %zero {to = ui8, precision = f32, axis = 1 : i64, block_size = 0 : i64, saturate = true} : (tensor<6x4xf32>, tensor<f32>, tensor<ui8>) -> tensor<6x4xui8>
+  %3 = nn.transpose %2 {perm = array<i64: 1, 0>} : (tensor<6x4xui8>) -> tensor<4x6xui8>
+  %4 = nn.dequantize %3, %scale, %zero {to = f32, axis = 1 : i64, block_size = 0 : i64} : (tensor<4x6xui8>, tensor<f32>, tensor<ui8>) -> tensor<4x6xf32>
+  %5 = nn.matmul %1, %4 : (tensor<20x4xf32>, tensor<4x6xf32>) -> tensor<20x6xf32>
+  return %5 : tensor<20x6xf32>
 }
 
 // One factor, 0.5 * 0.25 / 2; what bounds the floats bounds the scaled sums. The int8 that the

@@ -171,6 +171,32 @@ bool drawDequantizedMatrix(ModelDraw &draw) {
   return drawRequantization(draw, y);
 }
 
+/// A product of two dequantized activations, as attention has them.
+bool drawDequantizedFactors(ModelDraw &draw) {
+  if (draw.opset() < 10)
+    return false;
+  int64_t m = draw.percent(50) ? draw.between(16, 40) : draw.drawSize();
+  int64_t k = draw.percent(80) ? draw.between(1, 80) : draw.between(0, kMostFactors);
+  int64_t n = draw.between(1, 40);
+  Tensor::Dims batch = draw.percent(60) ? draw.drawDims(1, 2) : Tensor::Dims();
+  auto matrices = [&](int64_t rows, int64_t columns) {
+    Tensor::Dims dims = batch;
+    dims.insert(dims.end(), {rows, columns});
+    return dims;
+  };
+  bool isReal = draw.percent(kPercentReal);
+  auto factor = [&](const Tensor::Dims &dims, std::initializer_list<float> scales) {
+    DType type = drawByteType(draw);
+    return dequantized(draw,
+                       draw.percent(50) ? draw.operand(type, dims) : newBytes(draw, type, dims),
+                       drawScale(draw, isReal, scales));
+  };
+  std::string a = factor(matrices(m, k), {0.5F, 1.0F}), b = factor(matrices(k, n), {0.25F, 0.5F});
+  Drawn y = drawnProduct(draw, matrices(m, n), k, isReal);
+  draw.node("MatMul", {a, b}, {y.name});
+  return drawRequantization(draw, y);
+}
+
 bool drawDequantizedConv(ModelDraw &draw) {
   if (draw.opset() < 10)
     return false;
@@ -303,7 +329,7 @@ bool drawPackedBlocks(ModelDraw &draw) {
 OpFamily random::qdqFamily() {
   return {2,
           2,
-          {drawDequantizedMatrix, drawDequantizedConv, drawDequantizedConv, drawDequantizedSum,
-           drawDequantizedFunction, drawBlockScales, drawPackedBlocks},
+          {drawDequantizedMatrix, drawDequantizedFactors, drawDequantizedConv, drawDequantizedConv,
+           drawDequantizedSum, drawDequantizedFunction, drawBlockScales, drawPackedBlocks},
           14};
 }

@@ -95,11 +95,16 @@ bool drawProduct(ModelDraw &draw) {
   Drawn a = anyBytes(draw, 2, 4);
   int64_t m = a.dims[a.rank() - 2], k = a.dims.back(), n = draw.between(1, 40);
   DType type = drawByteType(draw);
-  std::string b = draw.initializer(drawBytes(draw, type, {k, n}));
+  bool isComputed = draw.percent(40);
+  Tensor::Dims dims = {k, n};
+  if (isComputed && draw.percent(50)) // a matrix for each of a
+    dims.insert(dims.begin(), a.dims.begin(), a.dims.end() - 2);
+  std::string b =
+      isComputed ? draw.operand(type, dims).name : draw.initializer(drawBytes(draw, type, dims));
   auto zeroPoint = [&](DType dtype, const Tensor::Dims &dims) {
     return draw.initializer(drawZeroPoints(draw, dtype, dims));
   };
-  Tensor::Dims columns = draw.percent(40) ? Tensor::Dims{n} : Tensor::Dims();
+  Tensor::Dims columns = dims.size() == 2 && draw.percent(40) ? Tensor::Dims{n} : Tensor::Dims();
   Tensor::Dims rows = draw.percent(20) && m > 0 ? Tensor::Dims{m} : Tensor::Dims();
   Drawn y{draw.fresh(), DType::Int32, a.dims, 65025.0 * double(k), 0};
   y.dims.back() = n;

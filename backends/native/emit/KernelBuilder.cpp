@@ -245,13 +245,21 @@ Value KernelBuilder::splat(Value scalar, int64_t lanes) {
   return ops.create<arith::BitcastOp>(location, vector, all);
 }
 
-Value KernelBuilder::interleave(Value first, Value second) {
-  auto words = cast<VectorType>(first.getType()).clone(ops.getI32Type());
-  Value low = ops.create<arith::ExtUIOp>(location, words, first),
-        high = ops.create<arith::ExtUIOp>(location, words, second);
-  Value half = ops.create<arith::ConstantOp>(
-      location, SplatElementsAttr::get(words, ops.getI32IntegerAttr(16)));
-  return ops.create<arith::OrIOp>(location, low, ops.create<arith::ShLIOp>(location, high, half));
+Value KernelBuilder::interleave(ValueRange parts) {
+  auto words = cast<VectorType>(parts[0].getType()).clone(ops.getI32Type());
+  auto bits = static_cast<int32_t>(32 / parts.size());
+  Value all;
+  for (auto [i, part] : llvm::enumerate(parts)) {
+    Value word = ops.create<arith::ExtUIOp>(location, words, part);
+    if (i > 0) {
+      auto shift =
+          SplatElementsAttr::get(words, ops.getI32IntegerAttr(bits * static_cast<int32_t>(i)));
+      word =
+          ops.create<arith::ShLIOp>(location, word, ops.create<arith::ConstantOp>(location, shift));
+    }
+    all = all ? Value(ops.create<arith::OrIOp>(location, all, word)) : word;
+  }
+  return all;
 }
 
 Value KernelBuilder::floatConstant(DType dtype, int64_t lanes, double value) {

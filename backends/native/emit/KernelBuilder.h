@@ -78,8 +78,9 @@ public:
   /// A scalar in all lanes (returns the scalar itself when lanes is 0).
   mlir::Value splat(mlir::Value scalar, int64_t lanes);
   mlir::Value floatConstant(DType dtype, int64_t lanes, double value);
-  /// Vectors of 16-bit integers, as one of 32-bit integers: the first in the lower halves.
-  mlir::Value interleave(mlir::Value first, mlir::Value second);
+  /// Two vectors of 16-bit integers, or four of bytes, as one of 32-bit integers: the first in the
+  /// lowest bits.
+  mlir::Value interleave(mlir::ValueRange parts);
   /// a * b + c, with one rounding where the target has FMA.
   mlir::Value multiplyAdd(mlir::Value a, mlir::Value b, mlir::Value c);
 

@@ -32,8 +32,8 @@ static KernelBuilder::Values transposed(KernelBuilder &kb, KernelBuilder::Values
 Value AttentionEmitter::groupAt(Value pointer, Value active, Value second, Value activeSecond) {
   if (group == 1)
     return kb.load(pointer, spec.factors, lanes, active);
-  return kb.interleave(kb.load(pointer, DType::Int16, lanes, active),
-                       kb.load(second, DType::Int16, lanes, activeSecond));
+  return kb.interleave({kb.load(pointer, DType::Int16, lanes, active),
+                        kb.load(second, DType::Int16, lanes, activeSecond)});
 }
 
 void AttentionEmitter::packRowsOfKeys(const Block &block) {

@@ -62,12 +62,26 @@ DotDriver::Tile DotDriver::tileOfTask(Value batch, Value column) {
   if (spec.shiftedBlocks)
     tile.zeros = kb.advance(kb.buffer(next++), kb.mul(firstColumn, kb.dim(&DotDims::blocks)),
                             types.accumulate);
+  auto startOf = [&](OperandAccess access) {
+    switch (access) {
+    case OperandAccess::Full:
+      return offsetOfC;
+    case OperandAccess::PerColumn:
+      return kb.add(perBatch, firstColumn);
+    case OperandAccess::PerRow:
+      return perBatch;
+    case OperandAccess::PerRowOfBatch:
+      return kb.mul(batch, kb.dim(&DotDims::rowsOfBatch));
+    case OperandAccess::PerColumnOfBatch:
+      return kb.add(kb.mul(batch, kb.dim(&DotDims::columns)), firstColumn);
+    case OperandAccess::Scalar:
+    case OperandAccess::Table:
+      return kb.index(0);
+    }
+    llvm_unreachable("all kinds are handled");
+  };
   auto operand = [&](OperandAccess access, DType operandType) {
-    Value start = access == OperandAccess::Full        ? offsetOfC
-                  : access == OperandAccess::PerColumn ? kb.add(perBatch, firstColumn)
-                  : access == OperandAccess::PerRow    ? perBatch
-                                                       : kb.index(0);
-    return kb.advance(kb.buffer(next++), start, operandType);
+    return kb.advance(kb.buffer(next++), startOf(access), operandType);
   };
   if (spec.bias)
     tile.bias = operand(*spec.bias, types.accumulate);

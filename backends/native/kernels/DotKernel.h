@@ -91,6 +91,8 @@ struct DotDims {
   int64_t columns = 0;
   /// Bias and PerColumn/PerRow operands advance by this per batch (grouped NCHW).
   int64_t batchStrideBias = 0;
+  /// Of a matrix, for operands that have numbers for those of each matrix of a batch.
+  int64_t rowsOfBatch = 0;
   /// See DotSpec::groupsRepeat.
   int64_t groups = 1;
   /// Tiles of each height in a line, or in a flat space.

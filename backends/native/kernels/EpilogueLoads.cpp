@@ -15,8 +15,10 @@ Value native::loadOperand(KernelBuilder &kb, Value base, OperandAccess access, D
   case OperandAccess::Full:
     return kb.load(kb.advance(base, at.element, dtype), dtype, lanes, active);
   case OperandAccess::PerColumn:
+  case OperandAccess::PerColumnOfBatch:
     return kb.load(kb.advance(base, at.column, dtype), dtype, lanes, active);
   case OperandAccess::PerRow:
+  case OperandAccess::PerRowOfBatch:
     base = kb.advance(base, at.row, dtype);
     break;
   case OperandAccess::Scalar:
@@ -60,7 +62,8 @@ SharedOperands native::loadShared(KernelBuilder &kb, const EpilogueCode &code, V
   for (auto [at, active] : llvm::zip_equal(columns.at, columns.active)) {
     shared.emplace_back();
     for (auto [i, access] : llvm::enumerate(code.access)) {
-      bool isShared = access == OperandAccess::PerColumn || access == OperandAccess::Scalar;
+      bool isShared = access == OperandAccess::PerColumn ||
+                      access == OperandAccess::PerColumnOfBatch || access == OperandAccess::Scalar;
       shared.back().push_back(isShared ? loadOperand(kb, operands[i], access,
                                                      code.program.inputs[i + 1], at, lanes, active)
                                        : Value());

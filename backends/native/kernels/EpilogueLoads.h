@@ -9,11 +9,13 @@ namespace quern::native {
 /// How an operand is read where a vector of a result is computed. A kernel says
 /// what its rows and columns are; lanes are neighbouring columns.
 enum class OperandAccess {
-  Full,      ///< at the same index as the result: same shape
-  PerRow,    ///< one element for all columns of a row
-  PerColumn, ///< one element for all rows of a column
-  Scalar,    ///< a single element
-  Table,     ///< where bytes say: see nn.byte_lookup
+  Full,             ///< at the same index as the result: same shape
+  PerRow,           ///< one element for all columns of a row
+  PerColumn,        ///< one element for all rows of a column
+  PerRowOfBatch,    ///< the same of each matrix of a batch
+  PerColumnOfBatch, ///< the same of each matrix of a batch
+  Scalar,           ///< a single element
+  Table,            ///< where bytes say: see nn.byte_lookup
 };
 
 /// The elementwise part of a group that has an anchor: the anchor's result is input 0.

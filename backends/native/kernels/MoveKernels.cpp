@@ -321,17 +321,27 @@ private:
           kb.store(kb.load(kb.advance(row, c, dtype), dtype, lanes, rest), place, dtype, lanes);
           continue;
         }
-        // Of a last group that is not full the rest is zero.
-        Value isThere = kb.minSigned(kb.sub(k, kb.add(i, 1)), kb.index(1));
-        Value second = kb.advance(row, kb.add(strideK, c), dtype);
-        kb.store(kb.interleave(kb.load(kb.advance(row, c, dtype), DType::Int16, lanes, rest),
-                               kb.load(second, DType::Int16, lanes, kb.mul(rest, isThere))),
-                 place, DType::Int32, lanes);
+        kb.store(kb.interleave(groupOfRows(row, c, kb.sub(k, i), rest, lanes)), place, DType::Int32,
+                 lanes);
       }
     });
     Value done = kb.mul(kb.div(kb.add(k, group - 1), kb.index(group)), group);
     emitFill(kb, zeros(kb, dtype), kb.advance(to, kb.mul(done, tileColumns), dtype),
              kb.mul(kb.sub(paddedK, done), tileColumns), dtype);
+  }
+
+  /// Vectors of the `group` rows from `row` on, of which `count` are there; others are zeros.
+  KernelBuilder::Values groupOfRows(Value row, int64_t column, Value count, Value active,
+                                    int64_t lanes) {
+    DType word = group == 2 ? DType::Int16 : DType::Int8;
+    KernelBuilder::Values rows;
+    for (int64_t r = 0; r < group; ++r) {
+      Value at = kb.advance(row, kb.add(kb.mul(strideK, r), column), dtype);
+      Value isThere =
+          kb.maxSigned(kb.minSigned(kb.sub(count, kb.index(r)), kb.index(1)), kb.index(0));
+      rows.push_back(kb.load(at, word, lanes, r == 0 ? active : kb.mul(active, isThere)));
+    }
+    return rows;
   }
 
   KernelBuilder &kb;

@@ -72,16 +72,25 @@ static ScalarProgram prependScaling(MatrixProduct &p) {
   return out;
 }
 
-/// Rows and columns of the product in a result of `rank` dimensions. A product
-/// with a vector has no columns, and rows of a batch start anew.
-static ResultAxes axesOf(Operation *group, const LoweringContext &context) {
-  Operation *anchor = nn::groupAnchor(group);
-  auto rank = static_cast<int64_t>(context.sizesOf(group->getResult(0)).size());
+/// Rows and columns of `p` in its result. A product with a vector has no columns, and rows of a
+/// batch start anew.
+static ResultAxes axesOf(const MatrixProduct &p) {
+  ArrayRef<int64_t> sizes = p.context.sizesOf(p.result);
+  auto rank = static_cast<int64_t>(sizes.size());
+  bool hasColumns = p.context.sizesOf(p.b).size() > 1,
+       isMatrix = hasColumns && p.context.sizesOf(p.a).size() > 1;
   ResultAxes axes;
-  if (isa<nn::GemmOp>(anchor))
-    axes.rows = {0};
-  if (rank > 0 && context.sizesOf(nn::outerValue(group, anchor->getOperand(1))).size() > 1)
+  if (rank > 0 && hasColumns)
     axes.columns = {rank - 1};
+  if (!isMatrix || rank < 2)
+    return axes;
+  if (p.batch == 1) { // rows of all matrices follow each other
+    axes.rows = llvm::to_vector(llvm::seq<int64_t>(0, rank - 1));
+  } else if (p.batch == productOf(sizes.drop_back(2))) {
+    axes.rowsOfBatch = llvm::to_vector(llvm::seq<int64_t>(0, rank - 1));
+    axes.columnsOfBatch = llvm::to_vector(llvm::seq<int64_t>(0, rank - 2));
+    axes.columnsOfBatch.push_back(rank - 1);
+  }
   return axes;
 }
 
@@ -107,12 +116,26 @@ static DotSpec makeSpec(const MatrixProduct &p, const Target &target) {
   return spec;
 }
 
-/// The elements that a packed B has whole numbers of along k: groups, or of weights where products
-/// may be of tiles what these take at once, for any number of rows reads the same weights.
+static bool mayBeTiled(const MatrixProduct &p, const DotSpec &spec) {
+  return spec.tile.group > 1 && TileUnit::has(p.context.target, spec.tile.types);
+}
+
+/// What tiles of matrices take at once along k.
+static int64_t tileStep(const MatrixProduct &p) {
+  return TileUnit::kRowBytes / dtypeBytes(p.dtypeB);
+}
+
+/// Whether tiles of matrices multiply these rows in less time than vectors, if B is packed.
+static bool isTiled(const MatrixProduct &p, const DotSpec &spec) {
+  return mayBeTiled(p, spec) &&
+         tilesPay(spec.tile.types, p.m, ceilDiv(p.k, tileStep(p)), TileUnit::kRowBytes);
+}
+
+/// The elements that a packed B has whole numbers of along k: groups, or what tiles take at once
+/// where these multiply it; of weights also where they may, for any number of rows reads the same.
 static int64_t packedStep(const MatrixProduct &p, const DotSpec &spec) {
-  bool mayBeTiled =
-      spec.tile.packedB && spec.tile.group > 1 && TileUnit::has(p.context.target, spec.tile.types);
-  return mayBeTiled ? TileUnit::kRowBytes / dtypeBytes(p.dtypeB) : spec.tile.group;
+  bool isForTiles = spec.tile.packedB ? mayBeTiled(p, spec) : isTiled(p, spec);
+  return isForTiles ? tileStep(p) : spec.tile.group;
 }
 
 /// The strides of B as [batch][column tile][k][tileColumns], with whole steps of k.
@@ -157,8 +180,8 @@ static StepBuffer plainB(const MatrixProduct &p) {
   return p.repeatedB ? *p.repeatedB : StepBuffer::of(p.b);
 }
 
-/// B packed by a step. The kernel is the one that reads B as it is, for the number of rows may
-/// change: the stride of B differs.
+/// B packed by a step. The kernel on vectors is the one that reads B as it is, for the number of
+/// rows may change: the stride of B differs.
 static StepBuffer packByStep(const MatrixProduct &p, DotSpec &spec, DotDims &dims,
                              std::vector<LoweredStep> &steps) {
   int64_t tileColumns = spec.tile.columns();
@@ -169,8 +192,9 @@ static StepBuffer packByStep(const MatrixProduct &p, DotSpec &spec, DotDims &dim
   spec.tile.partialGroup = spec.tile.group > 1;
   dims.strideB = tileColumns * spec.tile.group;
   setPackedStrides(p, spec, dims);
-  PackShape shape{p.batchB,   p.batchStrideB, p.k,         p.n,
-                  p.strideKB, p.strideNB,     tileColumns, spec.tile.group};
+  PackShape shape{p.batchB,    p.batchStrideB,  p.k,
+                  p.n,         p.strideKB,      p.strideNB,
+                  tileColumns, spec.tile.group, packedStep(p, spec)};
   StepBuffer packed = StepBuffer::scratchSpace(0, shape.packedElements() * dtypeBytes(p.dtypeB));
   steps.push_back(packColumns(plainB(p), packed, shape, p.dtypeB));
   return packed;
@@ -207,6 +231,7 @@ static void fillDims(const MatrixProduct &p, const DotSpec &spec, DotDims &dims)
   dims.tilesPerGroup = dims.columnTiles;
   dims.batchStrideA = p.batchStrideA;
   dims.batchStrideC = p.m * p.n;
+  dims.rowsOfBatch = p.m;
   dims.tileStrideC = tileColumns;
   dims.rowStrideA = p.rowStrideA;
   dims.rowStrideC = p.n;
@@ -249,13 +274,6 @@ static LoweredStep stepOfVectors(const MatrixProduct &p, DotSpec spec, DotDims d
   return step;
 }
 
-/// Whether tiles of matrices multiply these rows in less time than vectors.
-static bool isTiled(const MatrixProduct &p, const DotSpec &spec) {
-  return spec.tile.packedB && spec.tile.group > 1 &&
-         TileUnit::has(p.context.target, spec.tile.types) &&
-         tilesPay(spec.tile.types, p.m, ceilDiv(p.k, packedStep(p, spec)), TileUnit::kRowBytes);
-}
-
 namespace {
 /// A kernel on tiles of matrices, and its dims.
 struct TiledProduct {
@@ -270,8 +288,9 @@ struct TiledProduct {
 } // namespace
 
 TiledProduct::TiledProduct(const MatrixProduct &p, DotSpec dot, const DotDims &vectorDims) {
-  int64_t step = packedStep(p, dot);
+  int64_t step = tileStep(p);
   spec = {std::move(dot), /*partialStep=*/p.k % step != 0};
+  spec.dot.tile.packedB = true;
   spec.dot.tile.partialGroup = false;
   spec.dot.tile.linesAhead = 0;
   spec.dot.tile.chains = 1;
@@ -313,8 +332,8 @@ static ReasonOr<StepBuffer> lowerTiles(MatrixProduct &p, FormOfB form, LoweredSt
     return *reason;
   spec.tile.types.c = spec.epilogue.resultType();
   fillDims(p, spec, dims);
-  step = isTiled(p, spec) ? stepOfTiles(p, std::move(spec), dims)
-                          : stepOfVectors(p, std::move(spec), dims);
+  step = form != FormOfB::Plain && isTiled(p, spec) ? stepOfTiles(p, std::move(spec), dims)
+                                                    : stepOfVectors(p, std::move(spec), dims);
   return b;
 }
 
@@ -366,16 +385,13 @@ static std::optional<Reason> refuseForm(const MatrixProduct &p, FormOfB form) {
 /// The steps of the product itself, in one thread.
 static StepEstimate estimateProduct(const MatrixProduct &p, FormOfB form) {
   DotSpec spec = makeSpec(p, p.context.target);
-  bool isInGroups = form == FormOfB::PackedAhead
-                        ? p.strideKA == 1
-                        : form == FormOfB::PackedByStep && p.canPackGroups();
-  if (isInGroups)
+  if (form != FormOfB::Plain && p.canPackGroups())
     spec.tile.group = p.types().group();
   spec.tile.levels.resize(1);
   DotDims dims;
   dims.columnTiles = ceilDiv(p.n, spec.tile.columns());
   spec.tile.packedB = form == FormOfB::PackedAhead;
-  if (isTiled(p, spec)) {
+  if (form != FormOfB::Plain && isTiled(p, spec)) {
     TiledProduct product(p, std::move(spec), dims);
     return estimateTiledDot(product.spec, product.dims, product.tasks(p), p.context.target);
   }
@@ -428,8 +444,7 @@ static LoweringResult lowerProduct(Operation *op, const LoweringContext &context
   std::vector<LoweredStep> copies;
   if (std::optional<Reason> reason = resolve(cast<Op>(op), p, copies))
     return *reason;
-  Operation *group = nn::groupOf(op);
-  auto epilogue = buildEpilogue(group, context, axesOf(group, context));
+  auto epilogue = buildEpilogue(nn::groupOf(op), context, axesOf(p));
   if (!epilogue)
     return epilogue.reason();
   p.epilogue = epilogue.take();

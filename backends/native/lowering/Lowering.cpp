@@ -114,6 +114,10 @@ std::optional<OperandAccess> native::accessOf(Value operand, Value result, const
     return OperandAccess::PerColumn;
   if (variesOnlyAlong(axes.rows))
     return OperandAccess::PerRow;
+  if (!axes.rowsOfBatch.empty() && variesOnlyAlong(axes.rowsOfBatch))
+    return OperandAccess::PerRowOfBatch;
+  if (!axes.columnsOfBatch.empty() && variesOnlyAlong(axes.columnsOfBatch))
+    return OperandAccess::PerColumnOfBatch;
   return std::nullopt;
 }
 

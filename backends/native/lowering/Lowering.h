@@ -90,6 +90,8 @@ private:
 /// per column.
 struct ResultAxes {
   llvm::SmallVector<int64_t> rows, columns;
+  /// The same with all dimensions of a batch.
+  llvm::SmallVector<int64_t> rowsOfBatch = {}, columnsOfBatch = {};
   /// Of [N, C, spatial...]: channels are rows; of [N, C/b, spatial..., b], with
   /// `blocked`: channels are columns.
   static ResultAxes ofChannels(int64_t rank, bool blocked);

@@ -30,8 +30,8 @@ struct MatrixProduct {
   Epilogue epilogue = {};
 
   DotTypes types() const { return {dtypeA, dtypeB, dtype, dtype}; }
-  /// Whether a step can pack B in groups, and A has them side by side: two of 16 bits.
-  bool canPackGroups() const { return strideKA == 1 && types().group() == 2; }
+  /// Whether B may be packed in groups: A has them side by side.
+  bool canPackGroups() const { return strideKA == 1 && types().group() > 1; }
   double flops() const { return 2.0 * double(batch) * double(m) * double(n) * double(k); }
 };
 

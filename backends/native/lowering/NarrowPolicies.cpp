@@ -50,10 +50,12 @@ static std::optional<Reason> refuseUnfolded(nn::ConvOp conv) {
   return std::nullopt;
 }
 
+/// What the run rounds or packs of a second factor pays for.
+static constexpr int64_t kManyRows = 16;
+
 /// Whether rows share what the run rounds and packs of a second factor: enough that are known, or
 /// as many as that has rows or columns.
 static bool areManyRows(const nn::Dim &rows, std::initializer_list<nn::Dim> ofSecond) {
-  constexpr int64_t kManyRows = 16;
   if (rows.isStatic())
     return rows.size() >= kManyRows;
   return llvm::any_of(ofSecond, [&](const nn::Dim &dim) { return rows.provablyEquals(dim); });
@@ -296,6 +298,8 @@ int64_t NativeProducts::lookupCost() const {
 }
 
 std::optional<Reason> NativeProducts::refuse(const ProductFacts &product) const {
+  if (product.isComputed && (product.rows < 0 ? !product.sharesRows : product.rows < kManyRows))
+    return fewRows();
   if (!product.isConv())
     return std::nullopt;
   ConvFacts facts{

@@ -1,9 +1,9 @@
-//===- UnsignedActivations.cpp - activations as uint8 from the start ------===//
+//===- ByteShifts.cpp - activations as uint8, or int8, from the start -----===//
 //
-// Instructions multiply uint8 by int8. What a model has as int8 is shifted by 128 in front of a
-// product (asUnsigned); these patterns move the shift to where the tensor is quantized, and leave
-// it out there: a zero point that is 128 more gives the same. (But for what is not a number, which
-// nn.quantize makes 0 of, whatever the zero point.)
+// Instructions multiply uint8 by int8. What a model has as the other type is shifted by 128 in
+// front of a product (asUnsigned, asSigned); these patterns move the shift to where the tensor is
+// quantized, and leave it out there: a zero point that is as much more or less gives the same. (But
+// for what is not a number, which nn.quantize makes 0 of, whatever the zero point.)
 //
 //===----------------------------------------------------------------------===//
 #include "ir/Constants.h"
@@ -17,13 +17,15 @@ using namespace quern;
 using namespace quern::nn;
 using namespace quern::passes;
 
-/// The ops that give `value` as uint8 by asUnsigned.
+static bool isUnsigned(Value bytes) { return elementTypeOf(bytes).isUnsignedInteger(8); }
+
+/// The ops that give `value` as bytes of the other type.
 static SmallVector<Operation *> shiftsOf(Value value) {
   SmallVector<Operation *> shifts;
   for (Operation *widened : value.getUsers())
     for (Operation *add : widened->getUsers())
       for (Operation *narrowed : add->getUsers())
-        if (isa<CastOp>(narrowed) && signedOf(narrowed->getResult(0)) == value &&
+        if (isa<CastOp>(narrowed) && shiftedFrom(narrowed->getResult(0)) == value &&
             !llvm::is_contained(shifts, narrowed))
           shifts.push_back(narrowed);
   return shifts;
@@ -34,22 +36,25 @@ namespace {
 struct ShiftBeforeMove : OpRewritePattern<CastOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(CastOp op, PatternRewriter &rewriter) const override {
-    Value moved = signedOf(op.getResult());
+    Value moved = shiftedFrom(op.getResult());
     Operation *move = moved ? moved.getDefiningOp() : nullptr;
     auto concat = dyn_cast_or_null<ConcatOp>(move);
     if (!isMove(move) && !isMaxOfElements(move) && !concat)
       return rewriter.notifyMatchFailure(op, "it shifts nothing that is moved");
     if (!llvm::all_of(moved.getUsers(), [](Operation *user) { return isShift(user); }))
-      return rewriter.notifyMatchFailure(op, "what is moved is used as int8, too");
+      return rewriter.notifyMatchFailure(op, "what is moved is used as it is, too");
     rewriter.setInsertionPoint(move);
     Composer make(rewriter, op.getLoc());
+    auto shift = [&](Value bytes) {
+      return isUnsigned(op.getResult()) ? asUnsigned(make, bytes) : asSigned(make, bytes);
+    };
     if (!concat) {
-      rewriter.replaceOp(op, moveInstead(rewriter, move, asUnsigned(make, move->getOperand(0))));
+      rewriter.replaceOp(op, moveInstead(rewriter, move, shift(move->getOperand(0))));
       return success();
     }
     SmallVector<Value> parts;
     for (Value input : concat.getInputs())
-      parts.push_back(asUnsigned(make, input));
+      parts.push_back(shift(input));
     auto type = cast<TensorType>(concat.getType()).clone(elementTypeOf(parts.front()));
     rewriter.replaceOp(
         op, rewriter.create<ConcatOp>(concat.getLoc(), type, parts, concat.getAxis()).getResult());
@@ -59,7 +64,7 @@ struct ShiftBeforeMove : OpRewritePattern<CastOp> {
   /// Whether all that `user` gives is shifted.
   static bool isShift(Operation *user) {
     auto shifted = [](Operation *cast) {
-      return isa<CastOp>(cast) && signedOf(cast->getResult(0));
+      return isa<CastOp>(cast) && shiftedFrom(cast->getResult(0));
     };
     return isa<CastOp>(user) && llvm::all_of(user->getUsers(), [&](Operation *add) {
              return isa<AddOp>(add) && llvm::all_of(add->getUsers(), shifted);
@@ -67,25 +72,26 @@ struct ShiftBeforeMove : OpRewritePattern<CastOp> {
   }
 };
 
-/// What is quantized to int8 and shifted is quantized to uint8. Who wants the floats again takes
+/// What is quantized and shifted is quantized to the other type. Who wants the floats again takes
 /// them from there.
-struct QuantizeUnsigned : OpRewritePattern<QuantizeOp> {
+struct QuantizeShifted : OpRewritePattern<QuantizeOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(QuantizeOp op, PatternRewriter &rewriter) const override {
-    if (!op.getTo().isSignlessInteger(8))
-      return rewriter.notifyMatchFailure(op, "it does not quantize to int8");
+    if (!op.getTo().isInteger(8))
+      return rewriter.notifyMatchFailure(op, "it does not quantize to bytes");
     SmallVector<Operation *> shifted = shiftsOf(op.getResult());
     SmallVector<DequantizeOp> floats;
     for (Operation *user : op->getUsers())
       if (auto dequantize = dyn_cast<DequantizeOp>(user))
         floats.push_back(dequantize);
     if (shifted.empty())
-      return rewriter.notifyMatchFailure(op, "it is not used as uint8");
+      return rewriter.notifyMatchFailure(op, "it is not shifted");
     Type narrow = elementTypeOf(shifted.front()->getResult(0));
     Composer make(rewriter, op.getLoc());
     Value none = make.none();
     auto zeroFor = [&](Value zero) {
-      Value wide = unsignedZero(make, op.getResult(), zero);
+      Value wide = narrow.isUnsignedInteger() ? unsignedZero(make, op.getResult(), zero)
+                                              : signedZero(make, op.getResult(), zero);
       return wide ? make.convert(wide, narrow) : none;
     };
     Value bytes = make.create<QuantizeOp>(op.getX(), op.getScale(), zeroFor(op.getZeroPoint()),
@@ -105,6 +111,6 @@ struct QuantizeUnsigned : OpRewritePattern<QuantizeOp> {
 };
 } // namespace
 
-void passes::populateUnsignedPatterns(RewritePatternSet &patterns) {
-  patterns.add<ShiftBeforeMove, QuantizeUnsigned>(patterns.getContext());
+void passes::populateByteShifts(RewritePatternSet &patterns) {
+  patterns.add<ShiftBeforeMove, QuantizeShifted>(patterns.getContext());
 }
