@@ -20,9 +20,9 @@ FusionKind nn::fusionKindOf(Operation *op) {
 Operation *nn::groupAnchor(Operation *group) {
   auto op = dyn_cast<GroupOp>(group);
   if (!op)
-    return fusionKindOf(group) == FusionKind::Anchor ? group : nullptr;
+    return isAnchor(fusionKindOf(group)) ? group : nullptr;
   for (Operation &inner : op.getBody().front())
-    if (fusionKindOf(&inner) == FusionKind::Anchor)
+    if (isAnchor(fusionKindOf(&inner)))
       return &inner;
   return nullptr;
 }

@@ -10,8 +10,7 @@ namespace quern::nn {
 
 /// Opaque for ops that say nothing of fusion.
 FusionKind fusionKindOf(mlir::Operation *op);
-/// The anchor of a group (its FusionKind::Anchor op), or null. A anchor op outside a
-/// group is its own anchor.
+/// The anchor of a group, or null. An anchor outside a group is its own anchor.
 mlir::Operation *groupAnchor(mlir::Operation *group);
 /// The group that `op` is in; `op` itself when it is in none.
 mlir::Operation *groupOf(mlir::Operation *op);

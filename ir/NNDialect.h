@@ -26,7 +26,11 @@ enum class FusionKind {
   Opaque,      ///< never part of a group with others
   Elementwise, ///< joins any group that iterates its result space
   Anchor,      ///< starts a group and takes elementwise epilogues
+  Row, ///< an anchor that takes the elementwise ops before it, too: those of its first operand
 };
+constexpr bool isAnchor(FusionKind kind) {
+  return kind == FusionKind::Anchor || kind == FusionKind::Row;
+}
 
 /// Whether an op can work on channel-blocked (NCHWc) tensors.
 enum class LayoutKind {

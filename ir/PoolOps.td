@@ -33,7 +33,10 @@ def NN_GlobalPoolOp : NN_Op<"global_pool", [NN_WideFloatsOnly]> {
   let arguments = (ins NN_Tensor:$input, NN_ReduceKindAttr:$kind);
   let results = (outs NN_Tensor:$result);
   let assemblyFormat = "`` $kind operands attr-dict `:` functional-type(operands, results)";
-  let extraClassDeclaration = NN_BlockablePool.declaration;
+  let extraClassDeclaration = [{
+    ::quern::nn::FusionKind getFusionKind() { return ::quern::nn::FusionKind::Row; }
+    ::quern::nn::LayoutKind getLayoutKind() { return ::quern::nn::LayoutKind::Blockable; }
+  }];
 }
 
 def NN_MaxPoolWithIndicesOp : NN_WindowOp<"max_pool_with_indices"> {

@@ -41,7 +41,7 @@ LogicalResult GroupOp::verify() {
     return emitOpError("block arguments must have the types of the inputs");
   int64_t anchors = llvm::count_if(block, [](Operation &op) {
     auto graphOp = dyn_cast<GraphOpInterface>(op);
-    return graphOp && graphOp.getFusionKind() == FusionKind::Anchor;
+    return graphOp && isAnchor(graphOp.getFusionKind());
   });
   if (anchors > 1)
     return emitOpError("must hold at most one anchor, found ") << anchors;

@@ -32,7 +32,7 @@ def NN_GroupOp : Op<NN_Dialect, "group", [Pure, IsolatedFromAbove, SingleBlock]>
   let summary = "a fusion group: becomes one kernel and one plan step";
   let description = [{
     The region's arguments are the operands, in order. The body holds at most one
-    anchor (FusionKind::Anchor), elementwise ops around it, and ends in `nn.yield`.
+    anchor (FusionKind::Anchor or Row), elementwise ops around it, and ends in `nn.yield`.
   }];
   let arguments = (ins Variadic<NN_OptionalTensor>:$inputs);
   let results = (outs Variadic<NN_Tensor>:$results);

@@ -47,6 +47,8 @@ static FusionRole fusionRole(Operation *op) {
     return FusionRole::Elementwise;
   case FusionKind::Anchor:
     return FusionRole::Anchor;
+  case FusionKind::Row:
+    return FusionRole::Row;
   }
   llvm_unreachable("all kinds are handled");
 }
@@ -67,8 +69,11 @@ static bool isOfBatches(MatMulOp op, const Shape &result) {
 
 /// Dimension 1 of ops on NCHW data, and the last as well when their result is blocked; the last of
 /// matrix products, and where each matrix has rows and columns of its own those of all of them.
+/// None of reductions.
 static std::vector<std::vector<int64_t>> operandAxes(Operation *anchor, const Shape &result) {
   int64_t last = result.rank() - 1;
+  if (isa<ReduceOp>(anchor))
+    return {};
   if (cast<GraphOpInterface>(anchor).getLayoutKind() == LayoutKind::Blockable)
     return {layoutOf(anchor->getResult(0)).isBlocked() ? std::vector<int64_t>{1, last}
                                                        : std::vector<int64_t>{1}};
@@ -106,7 +111,7 @@ static std::vector<FusionNode> describe(Block &block, ArrayRef<Operation *> ops)
     node.shape = shapeOf(op->getResult(0).getType());
     if (isa<TensorType>(op->getResult(0).getType()))
       node.elementBytes = dtypeBytes(nn::dtypeOf(elementTypeOf(op->getResult(0))));
-    if (node.role == FusionRole::Anchor && node.shape)
+    if (node.isAnchor() && node.shape)
       node.operandAxes = operandAxes(op, *node.shape);
   }
   return nodes;
@@ -258,7 +263,7 @@ void OperandMover::moveOperands(Operation *user, Operation *anchor) {
 void OperandMover::run() {
   for (Operation &op : llvm::make_early_inc_range(block)) {
     FusionRole role = fusionRole(&op);
-    if (role == FusionRole::Anchor)
+    if (role == FusionRole::Anchor || role == FusionRole::Row)
       anchors[&op] = &op;
     if (role != FusionRole::Elementwise)
       continue;

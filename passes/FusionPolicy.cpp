@@ -48,12 +48,14 @@ namespace {
 class GroupBuilder {
 public:
   GroupBuilder(std::span<const FusionNode> nodes, const FusionLimits &limits)
-      : nodes(nodes), limits(limits), groupOf(nodes.size(), -1) {}
+      : nodes(nodes), limits(limits), groupOf(nodes.size(), -1), inPrologue(nodes.size()) {}
 
   FusionGroups build();
 
 private:
   void growAnchor(int64_t anchor);
+  void growPrologue(int64_t row);
+  std::optional<int64_t> tensorReadBy(int64_t node) const;
   bool canFollowElsewhere(const std::vector<int64_t> &members, size_t from) const;
   size_t chooseEnd(const std::vector<int64_t> &members, const std::vector<size_t> &ends) const;
   std::optional<int64_t> nextUser(const std::vector<int64_t> &members) const;
@@ -72,6 +74,7 @@ private:
   std::span<const FusionNode> nodes;
   const FusionLimits &limits;
   std::vector<int64_t> groupOf;
+  std::vector<bool> inPrologue;
   std::vector<std::vector<int64_t>> groups;
   std::vector<FusionRefusal> refusals;
 };
@@ -220,6 +223,38 @@ void GroupBuilder::growAnchor(int64_t anchor) {
   groups.push_back(std::move(members));
 }
 
+/// Which node gives the one tensor of full size that `node` reads beside single elements, -1 for
+/// arguments; nullopt when it reads others.
+std::optional<int64_t> GroupBuilder::tensorReadBy(int64_t node) const {
+  std::optional<int64_t> tensor;
+  for (const FusionOperand &operand : nodes[node].operands) {
+    BroadcastKind kind = classifyOperand(operand.shape, *nodes[node].shape, {});
+    bool isSecond = kind == BroadcastKind::Full && tensor;
+    if (isSecond || (kind != BroadcastKind::Full && kind != BroadcastKind::Scalar))
+      return std::nullopt;
+    if (kind == BroadcastKind::Full)
+      tensor = operand.producer;
+  }
+  return tensor;
+}
+
+/// What a row reads through elementwise ops it need not find in memory.
+void GroupBuilder::growPrologue(int64_t row) {
+  std::vector<int64_t> &group = groups[groupOf[row]];
+  int64_t node = nodes[row].operands.empty() ? -1 : nodes[row].operands.front().producer;
+  while (node >= 0 && nodes[node].role == FusionRole::Elementwise && groupOf[node] < 0 &&
+         nodes[node].shape && nodes[node].users.size() == 1 &&
+         static_cast<int64_t>(group.size()) < limits.maxOps) {
+    std::optional<int64_t> tensor = tensorReadBy(node);
+    if (!tensor)
+      return;
+    groupOf[node] = groupOf[row];
+    inPrologue[static_cast<size_t>(node)] = true;
+    group.push_back(node);
+    node = *tensor;
+  }
+}
+
 /// The different values from outside that `group` reads once `node` is in it.
 int64_t GroupBuilder::mapInputsWith(int64_t group, int64_t node) const {
   std::set<int64_t> produced;
@@ -287,8 +322,12 @@ std::optional<Reason> GroupBuilder::refuseGroupOfUsers(int64_t node) const {
   if (static_cast<int64_t>(groups[target].size()) >= limits.maxOps)
     return Reason{ReasonCode::Limit, "the group would have too many nodes"};
   // An epilogue's group starts at its anchor.
-  if (nodes[groups[target].front()].role == FusionRole::Anchor)
-    return refuseBesideAnchor(node, groups[target].front());
+  if (int64_t anchor = groups[target].front(); nodes[anchor].isAnchor()) {
+    if (std::any_of(n.users.begin(), n.users.end(),
+                    [&](int64_t user) { return inPrologue[static_cast<size_t>(user)]; }))
+      return Reason{ReasonCode::Form, "what a row reads uses it"};
+    return refuseBesideAnchor(node, anchor);
+  }
   if (mapInputsWith(target, node) > limits.maxMapInputs)
     return Reason{ReasonCode::Limit, "the group would read too many values"};
   return std::nullopt;
@@ -311,8 +350,11 @@ void GroupBuilder::joinUsers(int64_t node) {
 FusionGroups GroupBuilder::build() {
   auto count = static_cast<int64_t>(nodes.size());
   for (int64_t i = 0; i < count; ++i)
-    if (nodes[i].role == FusionRole::Anchor)
+    if (nodes[i].isAnchor())
       growAnchor(i);
+  for (int64_t i = 0; i < count; ++i)
+    if (nodes[i].role == FusionRole::Row)
+      growPrologue(i);
   for (int64_t i = count - 1; i >= 0; --i)
     if (nodes[i].role == FusionRole::Elementwise && groupOf[i] < 0)
       joinUsers(i);

@@ -16,7 +16,7 @@
 namespace quern::passes {
 
 /// How one op may take part; mirrors nn::FusionKind.
-enum class FusionRole { Opaque, Elementwise, Anchor };
+enum class FusionRole { Opaque, Elementwise, Anchor, Row };
 
 /// The shape of an operand as seen from the result it is broadcast to.
 enum class BroadcastKind {
@@ -36,6 +36,8 @@ struct FusionOperand {
 /// One op of the graph; nodes are in program order.
 struct FusionNode {
   FusionRole role = FusionRole::Opaque;
+
+  bool isAnchor() const { return role == FusionRole::Anchor || role == FusionRole::Row; }
   /// Of its one result; nullopt when unranked or when there are several results.
   std::optional<nn::Shape> shape;
   /// Of one element of that result; 0 where it is not known.
@@ -81,6 +83,8 @@ struct FusionGroups {
 ///   the anchor's, and their other operands exist before the anchor and are full,
 ///   per channel or scalar. Those that one elementwise op of the same shape uses are left to
 ///   it where the values before them are narrower.
+/// - A row takes the elementwise ops before its first operand, as long as nothing else uses them,
+///   each reads one tensor of their shape, and what else they read are single elements.
 /// - Among the rest, an elementwise op joins its users when they are all in one
 ///   group of its own shape.
 FusionGroups formGroups(std::span<const FusionNode> nodes, const FusionLimits &limits = {});

@@ -47,7 +47,7 @@ bool isOfAnchors(ConcatOp concat) {
   };
   auto isPart = [&](Value part) {
     Operation *op = part.getDefiningOp();
-    return op && (fusionKindOf(op) == FusionKind::Anchor || isByElement(op)) && areByElement(part);
+    return op && (isAnchor(fusionKindOf(op)) || isByElement(op)) && areByElement(part);
   };
   return areByElement(concat.getResult()) && llvm::all_of(concat.getInputs(), isPart);
 }

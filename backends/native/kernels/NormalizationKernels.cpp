@@ -34,11 +34,11 @@ static Moments emitMoments(KernelBuilder &kb, Value row, Value length, DType dty
   Type type = nn::registerType(ops.getContext(), dtype, 0);
   Value count = ops.create<arith::SIToFPOp>(kb.loc(), type, length), mean;
   if (center)
-    mean = scalar.div(reduceRow(kb, row, length, dtype, Combine::Add,
+    mean = scalar.div(reduceRow(kb, {row, length, dtype}, Combine::Add,
                                 [](Value x, Value, int64_t, Value) { return x; }),
                       count);
   Value squares =
-      reduceRow(kb, row, length, dtype, Combine::Add, [&](Value x, Value, int64_t lanes, Value) {
+      reduceRow(kb, {row, length, dtype}, Combine::Add, [&](Value x, Value, int64_t lanes, Value) {
         Value distance = centered(kb, x, mean, dtype, lanes);
         return nn::ScalarEmitter(ops, kb.loc(), dtype, lanes).mul(distance, distance);
       });

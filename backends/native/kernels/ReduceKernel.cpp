@@ -60,11 +60,11 @@ void RowPieces::forEachPiece(const std::function<void(const RowPiece &)> &body,
 }
 
 Value RowPieces::reduce(const RowPiece &piece, Combine kind, const ElementMap &map) const {
-  Value pointer = kb.advance(kb.buffer(0), piece.input, dtype);
+  Value pointer = kb.advance(kb.buffer(0), piece.input, stored);
   if (contiguous)
-    return reduceRow(kb, pointer, kb.dim(kRowLength), dtype, kind, map);
-  ColumnRange columns{pointer, kb.dim(kRowLength), kb.dim(kRowInner),
-                      dtype,   piece.lanes,        piece.active};
+    return reduceRow(kb, {pointer, kb.dim(kRowLength), dtype, stored}, kind, map);
+  ColumnRange columns{
+      pointer, kb.dim(kRowLength), kb.dim(kRowInner), dtype, piece.lanes, piece.active, stored};
   return reduceColumns(kb, columns, kind, map);
 }
 
@@ -77,7 +77,7 @@ namespace {
 class ReduceEmitter {
 public:
   ReduceEmitter(KernelBuilder &kb, const ReduceSpec &spec)
-      : kb(kb), spec(spec), rows(kb, spec.contiguous, spec.dtype) {}
+      : kb(kb), spec(spec), rows(kb, spec.contiguous, spec.dtype, spec.prologue.inputs[0]) {}
   void emit() {
     rows.forEachPiece([&](const RowPiece &piece) { emitPiece(piece); }, linesAtOnce());
   }
@@ -88,6 +88,11 @@ private:
   void emitPiece(const RowPiece &piece);
   /// log(sum(exp(x))), shifted by the maximum so that exp does not overflow.
   Value reduceLogSumExp(const RowPiece &piece);
+  /// What the prologue makes of a stored element.
+  Value elementOf(Value stored, int64_t lanes);
+  /// Reduces map(element).
+  Value reduce(const RowPiece &piece, Combine kind,
+               llvm::function_ref<Value(Value element, int64_t lanes)> map);
   Value mapElement(Value x, int64_t lanes);
   Value finish(Value sum, int64_t lanes);
   Combine combineKind() const;
@@ -117,6 +122,25 @@ Combine ReduceEmitter::combineKind() const {
   default:
     return Combine::Add;
   }
+}
+
+Value ReduceEmitter::elementOf(Value stored, int64_t lanes) {
+  KernelBuilder::Values inputs = {stored};
+  auto firstBuffer = static_cast<int64_t>(2 + spec.epilogue.access.size());
+  for (size_t i = 1; i < spec.prologue.inputs.size(); ++i) {
+    bool isTable = spec.prologue.isTable(static_cast<int>(i));
+    inputs.push_back(loadOperand(kb, kb.buffer(firstBuffer + static_cast<int64_t>(i) - 1),
+                                 isTable ? OperandAccess::Table : OperandAccess::Scalar,
+                                 spec.prologue.inputs[i], {}, lanes));
+  }
+  return spec.prologue.emit(kb, inputs, lanes)[0];
+}
+
+Value ReduceEmitter::reduce(const RowPiece &piece, Combine kind,
+                            llvm::function_ref<Value(Value element, int64_t lanes)> map) {
+  return rows.reduce(piece, kind, [&](Value stored, Value, int64_t lanes, Value) {
+    return map(elementOf(stored, lanes), lanes);
+  });
 }
 
 Value ReduceEmitter::mapElement(Value x, int64_t lanes) {
@@ -157,13 +181,12 @@ Value ReduceEmitter::finish(Value sum, int64_t lanes) {
 Value ReduceEmitter::reduceLogSumExp(const RowPiece &piece) {
   OpBuilder &ops = kb.builder();
   nn::ScalarEmitter e(ops, kb.loc(), spec.dtype, piece.lanes);
-  Value largest =
-      rows.reduce(piece, Combine::Max, [](Value x, Value, int64_t, Value) { return x; });
+  Value largest = reduce(piece, Combine::Max, [](Value x, int64_t) { return x; });
   // Of infinities (or of nothing) the sum is exact without a shift.
   Value magnitude = ops.create<math::AbsFOp>(kb.loc(), largest);
   Value isInfinite = e.equal(magnitude, e.constant(std::numeric_limits<double>::infinity()));
   Value shift = e.select(isInfinite, e.constant(0), largest);
-  Value sum = rows.reduce(piece, Combine::Add, [&](Value x, Value, int64_t lanes, Value) -> Value {
+  Value sum = reduce(piece, Combine::Add, [&](Value x, int64_t lanes) -> Value {
     nn::ScalarEmitter row(ops, kb.loc(), spec.dtype, lanes);
     Value shifts = lanes == piece.lanes ? shift : kb.splat(shift, lanes);
     return ops.create<math::ExpOp>(kb.loc(), row.sub(x, shifts));
@@ -177,14 +200,18 @@ void ReduceEmitter::emitPiece(const RowPiece &piece) {
     result = reduceLogSumExp(piece);
   else
     result = finish(
-        rows.reduce(piece, combineKind(),
-                    [&](Value x, Value, int64_t lanes, Value) { return mapElement(x, lanes); }),
+        reduce(piece, combineKind(), [&](Value x, int64_t lanes) { return mapElement(x, lanes); }),
         piece.lanes);
   ResultPosition at;
   at.element = piece.result;
   at.column = kb.rem(piece.result, kb.dim(kRowDims));
   emitEpilogue(kb, spec.epilogue, result, epilogueBuffers(kb, spec.epilogue, 2), at, piece.lanes,
                kb.buffer(1), piece.active);
+}
+
+std::string ReduceSpec::name() const {
+  std::string before = prologue.label(); // "", "_cast_mul"
+  return (before.empty() ? "" : before.substr(1) + "_") + "reduce" + epilogue.program.label();
 }
 
 void ReduceSpec::emit(KernelBuilder &kb) const { ReduceEmitter(kb, *this).emit(); }

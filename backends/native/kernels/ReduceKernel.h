@@ -13,24 +13,28 @@ struct RowShape {
   int64_t outer = 1, length = 1, inner = 1;
 };
 
-/// What shapes the code of a reduction. Buffers: input, result, then the
-/// epilogue's operands.
+/// What shapes the code of a reduction. Buffers: input, result, the epilogue's operands, then the
+/// inputs of the prologue but the first.
 struct ReduceSpec {
   ReduceKind kind = ReduceKind::Sum;
+  /// Of what is reduced.
   DType dtype = DType::Float32;
+  /// What is made of an element before it is reduced; other inputs are single elements or tables.
+  ScalarProgram prologue;
   /// inner is 1: elements of a row are contiguous.
   bool contiguous = true;
   EpilogueCode epilogue;
 
   static constexpr std::string_view kFamily = "reduce";
-  QUERN_FIELDS(kind, dtype, contiguous, epilogue)
-  std::string name() const { return "reduce" + epilogue.program.label(); }
+  QUERN_FIELDS(kind, dtype, prologue, contiguous, epilogue)
+  /// "reduce_div", "cast_reduce".
+  std::string name() const;
   void emit(KernelBuilder &kb) const;
 };
 
-/// The step that reduces `input`; its epilogue's operands are still to be added
-/// to the buffers. They have no rows, and the column of result element i is i
-/// modulo `channels`.
+/// The step that reduces `input`; the operands of its epilogue and its prologue are still to be
+/// added to the buffers. They have no rows, and the column of result element i is i modulo
+/// `channels`.
 LoweredStep makeReduction(const ReduceSpec &spec, const RowShape &shape, int64_t channels,
                           StepBuffer input, StepBuffer result);
 
@@ -53,8 +57,11 @@ struct RowPiece {
 /// The tensor in buffer 0, piece by piece; what kernels on rows are built with.
 class RowPieces {
 public:
+  /// Elements of type `stored` are reduced as `dtype`.
+  RowPieces(KernelBuilder &kb, bool contiguous, DType dtype, DType stored)
+      : kb(kb), contiguous(contiguous), dtype(dtype), stored(stored) {}
   RowPieces(KernelBuilder &kb, bool contiguous, DType dtype)
-      : kb(kb), contiguous(contiguous), dtype(dtype) {}
+      : RowPieces(kb, contiguous, dtype, dtype) {}
 
   /// Calls `body` for the pieces of every task. Of columns these are cache lines where there are so
   /// many, and before them pieces of `linesAtOnce` lines.
@@ -66,7 +73,7 @@ public:
 private:
   KernelBuilder &kb;
   bool contiguous;
-  DType dtype;
+  DType dtype, stored;
 };
 
 } // namespace quern::native

@@ -108,10 +108,10 @@ namespace {
 /// One reduceRow.
 class RowReducer {
 public:
-  RowReducer(KernelBuilder &kb, Value pointer, DType dtype, Combine kind, const ElementMap &map)
-      : kb(kb), pointer(pointer), dtype(dtype), kind(kind), map(map) {}
+  RowReducer(KernelBuilder &kb, const RowRange &row, Combine kind, const ElementMap &map)
+      : kb(kb), row(row), dtype(row.dtype), kind(kind), map(map) {}
 
-  Value reduce(Value count);
+  Value reduce();
 
 private:
   /// `accumulator` with the element(s) at `at` added.
@@ -121,7 +121,7 @@ private:
   Value loop(Value accumulator, Value from, Value to, int64_t width, bool masked = false);
 
   KernelBuilder &kb;
-  Value pointer;
+  const RowRange &row;
   DType dtype;
   Combine kind;
   const ElementMap &map;
@@ -129,7 +129,7 @@ private:
 } // namespace
 
 Value RowReducer::step(Value accumulator, Value at, int64_t width, Value active) {
-  Value element = kb.load(kb.advance(pointer, at, dtype), dtype, width, active);
+  Value element = kb.load(kb.advance(row.pointer, at, row.stored), row.stored, width, active);
   Value mapped = map(element, at, width, active);
   mapped = keepActive(kb, mapped, identityOf(kb, kind, dtype, width), active, width);
   return join(width, accumulator, mapped);
@@ -143,7 +143,8 @@ Value RowReducer::loop(Value accumulator, Value from, Value to, int64_t width, b
                     })[0];
 }
 
-Value RowReducer::reduce(Value count) {
+Value RowReducer::reduce() {
+  Value count = row.count;
   int64_t lanes = kb.target().lanes(dtype);
   int64_t wide = lanes * kPartials;
   Value wideEnd = kb.sub(count, kb.rem(count, kb.index(wide)));
@@ -158,22 +159,22 @@ Value RowReducer::reduce(Value count) {
   Value sum =
       join(lanes, join(lanes, partials[0], partials[1]), join(lanes, partials[2], partials[3]));
   sum = loop(sum, wideEnd, vectorEnd, lanes);
-  if (hasMaskedAccess(kb.target(), dtype))
+  if (hasMaskedAccess(kb.target(), dtype) && hasMaskedAccess(kb.target(), row.stored))
     return combineLanes(kb, kind, dtype, loop(sum, vectorEnd, count, lanes, /*masked=*/true),
                         lanes);
   return loop(combineLanes(kb, kind, dtype, sum, lanes), vectorEnd, count, 0);
 }
 
-Value native::reduceRow(KernelBuilder &kb, Value pointer, Value count, DType dtype, Combine kind,
+Value native::reduceRow(KernelBuilder &kb, const RowRange &row, Combine kind,
                         const ElementMap &map) {
-  return RowReducer(kb, pointer, dtype, kind, map).reduce(count);
+  return RowReducer(kb, row, kind, map).reduce();
 }
 
 Value native::reduceColumns(KernelBuilder &kb, const ColumnRange &columns, Combine kind,
                             const ElementMap &map) {
-  const auto &[pointer, count, stride, dtype, lanes, active] = columns;
+  const auto &[pointer, count, stride, dtype, lanes, active, stored] = columns;
   auto step = [&](Value accumulator, Value at) {
-    Value element = kb.load(kb.advance(pointer, kb.mul(at, stride), dtype), dtype, lanes, active);
+    Value element = kb.load(kb.advance(pointer, kb.mul(at, stride), stored), stored, lanes, active);
     return combine(kb, kind, dtype, lanes, accumulator, map(element, at, lanes, active));
   };
   Value wideEnd = kb.sub(count, kb.rem(count, kb.index(kPartials)));

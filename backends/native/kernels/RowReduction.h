@@ -28,10 +28,14 @@ mlir::Value combineRows(KernelBuilder &kb, Combine kind, DType dtype, KernelBuil
 using ElementMap = std::function<mlir::Value(mlir::Value element, mlir::Value at, int64_t lanes,
                                              mlir::Value active)>;
 
-/// Combines map(element) over `count` contiguous elements at `pointer`, in
-/// several partial sums; a scalar. `map` sees every element once.
-mlir::Value reduceRow(KernelBuilder &kb, mlir::Value pointer, mlir::Value count, DType dtype,
-                      Combine kind, const ElementMap &map);
+/// `count` contiguous elements of type `stored`, which `map` makes `dtype` of.
+struct RowRange {
+  mlir::Value pointer, count;
+  DType dtype = DType::Float32, stored = dtype;
+};
+/// Combines map(element) over a row, in several partial sums; a scalar. `map` sees every element
+/// once.
+mlir::Value reduceRow(KernelBuilder &kb, const RowRange &row, Combine kind, const ElementMap &map);
 
 /// `lanes` neighbouring columns (0: one), of which `active` exist (null: all): `count` elements
 /// each, `stride` apart.
@@ -40,6 +44,7 @@ struct ColumnRange {
   DType dtype = DType::Float32;
   int64_t lanes = 0;
   mlir::Value active;
+  DType stored = dtype;
 };
 /// The same for each of these columns; `map` gets the number of the row as `at`.
 mlir::Value reduceColumns(KernelBuilder &kb, const ColumnRange &columns, Combine kind,

@@ -33,7 +33,9 @@ class ProgramWriter {
 public:
   ProgramWriter(Operation *group, Operation *anchor) : group(group), anchor(anchor) {}
 
-  ReasonOr<GroupProgram, Misfit> write();
+  ReasonOr<GroupProgram, Misfit> write(ValueRange results);
+  /// Makes `value` the next input.
+  void read(Value value) { addInput(value, dtypeOfValue(value)); }
 
 private:
   void collect(Value value);
@@ -272,16 +274,12 @@ Operation *native::firstReader(Operation *op, Value value) {
     return nullptr;
   auto reads = [&](Value operand) { return nn::outerValue(group, operand) == value; };
   for (Operation &inner : group.getBody().front().without_terminator())
-    if (nn::fusionKindOf(&inner) != nn::FusionKind::Anchor &&
-        llvm::any_of(inner.getOperands(), reads))
+    if (!nn::isAnchor(nn::fusionKindOf(&inner)) && llvm::any_of(inner.getOperands(), reads))
       return &inner;
   return nullptr;
 }
 
-ReasonOr<GroupProgram, Misfit> ProgramWriter::write() {
-  if (anchor)
-    addInput(anchor->getResult(0), dtypeOfValue(anchor->getResult(0)));
-  SmallVector<Value> results = innerResults(group);
+ReasonOr<GroupProgram, Misfit> ProgramWriter::write(ValueRange results) {
   for (Value v : results)
     collect(v);
   for (auto [value, dtype] : llvm::zip_equal(result.inputs, result.program.inputs))
@@ -296,5 +294,37 @@ ReasonOr<GroupProgram, Misfit> ProgramWriter::write() {
 }
 
 ReasonOr<GroupProgram, Misfit> native::buildGroupProgram(Operation *group, Operation *anchor) {
-  return ProgramWriter(group, anchor).write();
+  ProgramWriter writer(group, anchor);
+  if (anchor)
+    writer.read(anchor->getResult(0));
+  return writer.write(innerResults(group));
+}
+
+/// The value from outside from which `value` is computed element by element, beside numbers.
+static Value tensorBehind(Operation *group, Value value) {
+  auto isNumber = [](Value operand) {
+    std::optional<nn::Shape> shape = nn::shapeOf(operand.getType());
+    return shape && llvm::all_of(shape->dims(), [](const nn::Dim &d) { return d.isStatic(1); });
+  };
+  while (Operation *op = value.getDefiningOp()) {
+    if (op->getParentOp() != group)
+      break;
+    auto tensor = llvm::find_if(op->getOpOperands(), [&](OpOperand &operand) {
+      return !nn::isTable(op, operand.getOperandNumber()) && !isNumber(operand.get());
+    });
+    value = tensor == op->getOpOperands().end() ? op->getOperand(0) : tensor->get();
+  }
+  return value;
+}
+
+ReasonOr<GroupProgram, Misfit> native::buildPrologue(Operation *group, Operation *anchor) {
+  Value operand = anchor->getOperand(0);
+  ProgramWriter writer(group, /*anchor=*/nullptr);
+  writer.read(tensorBehind(group, operand));
+  return writer.write(operand);
+}
+
+void native::addInputs(const GroupProgram &prologue, LoweredStep &step) {
+  for (Value input : ArrayRef(prologue.inputs).drop_front())
+    step.buffers.push_back(StepBuffer::of(input));
 }

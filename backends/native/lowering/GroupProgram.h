@@ -23,6 +23,13 @@ struct GroupProgram {
 ReasonOr<GroupProgram, plan::Misfit> buildGroupProgram(mlir::Operation *group,
                                                        mlir::Operation *anchor);
 
+/// What a row reads: the elementwise ops before the first operand of `anchor`, which `group` may
+/// have. Input 0 is the tensor, of the operand's sizes; the others are single elements, and tables.
+ReasonOr<GroupProgram, plan::Misfit> buildPrologue(mlir::Operation *group, mlir::Operation *anchor);
+
+/// Adds the buffers of all inputs but the first.
+void addInputs(const GroupProgram &prologue, plan::LoweredStep &step);
+
 /// The first op in `group`, an anchor excepted, that reads `value`: one of its operands, or what an
 /// op in it gives. Null when none does, or it is a single op.
 mlir::Operation *firstReader(mlir::Operation *group, mlir::Value value);

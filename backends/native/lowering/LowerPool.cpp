@@ -3,6 +3,7 @@
 #include "backends/native/kernels/MaxPlaceKernel.h"
 #include "backends/native/kernels/PoolKernel.h"
 #include "backends/native/kernels/ReduceKernel.h"
+#include "backends/native/lowering/GroupProgram.h"
 #include "backends/native/lowering/LoweringTable.h"
 #include "backends/native/target/TileChoice.h"
 #include "backends/plan/ShapeEnvironment.h"
@@ -96,7 +97,7 @@ static std::optional<Misfit> resolvePool(Operation *anchor, ResultAxes axes, Poo
   const LoweringContext &context = problem.context;
   problem.group = nn::groupOf(anchor);
   problem.input = nn::outerValue(problem.group, anchor->getOperand(0));
-  problem.dtype = dtypeOfValue(problem.input);
+  problem.dtype = dtypeOfValue(anchor->getOperand(0));
   // Windows over half types are computed in float32.
   bool isHalf = problem.dtype == DType::Float16 || problem.dtype == DType::BFloat16;
   if (!isArithmetic(problem.dtype) && (!isHalf || isa<nn::GlobalPoolOp>(anchor)))
@@ -134,12 +135,17 @@ static LoweringResult lower(nn::GlobalPoolOp op, const LoweringContext &context)
     return *reason;
   if (op.getKind() == ReduceKind::Mean && !isFloat(problem.dtype))
     return Reason{ReasonCode::ElementType, "the average of integers"};
+  ReasonOr<GroupProgram, Misfit> prologue = buildPrologue(problem.group, op);
+  if (!prologue)
+    return prologue.reason();
+  problem.input = prologue->inputs[0];
   if (context.elementsOf(problem.group->getResult(0)) == 0)
     return LoweredSteps();
   ArrayRef<int64_t> sizes = context.sizesOf(problem.input);
   ReduceSpec spec;
   spec.kind = op.getKind();
   spec.dtype = problem.dtype;
+  spec.prologue = prologue->program;
   spec.contiguous = problem.block <= 1;
   spec.epilogue = EpilogueCode(problem.epilogue);
   RowShape shape;
@@ -150,6 +156,7 @@ static LoweringResult lower(nn::GlobalPoolOp op, const LoweringContext &context)
       makeReduction(spec, shape, sizes[1] * shape.inner, StepBuffer::of(problem.input),
                     StepBuffer::of(problem.group->getResult(0)));
   problem.addOperands(step);
+  addInputs(*prologue, step);
   return oneStep(std::move(step));
 }
 

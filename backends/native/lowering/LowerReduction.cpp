@@ -4,9 +4,11 @@
 #include "backends/native/kernels/CumulateKernel.h"
 #include "backends/native/kernels/SoftmaxKernel.h"
 #include "backends/native/kernels/TopKKernel.h"
+#include "backends/native/lowering/GroupProgram.h"
 #include "backends/native/lowering/LoweringTable.h"
 #include "backends/plan/CostRules.h"
 #include "backends/plan/ShapeEnvironment.h"
+#include "ir/FusionGroup.h"
 #include "ir/NNDialect.h"
 #include "ir/Types.h"
 #include "runtime/values/Strides.h"
@@ -106,15 +108,21 @@ static StepBuffer moveReducedLast(Value input, const std::vector<bool> &reduced,
 }
 
 namespace {
-/// A reduction that there is native code for.
+/// A reduction that there is native code for, and what surrounds it in its group.
 struct Reduction {
   ReduceKind kind;
   DType dtype;
   std::vector<bool> reduced;
+  /// Of the tensor that is reduced, inputs[0].
+  GroupProgram prologue;
+  Epilogue epilogue;
+  Value result;
+
+  Value input() const { return prologue.inputs[0]; }
 };
 } // namespace
 
-static ReasonOr<Reduction> resolve(nn::ReduceOp op, const LoweringContext &context) {
+static ReasonOr<Reduction, Misfit> resolve(nn::ReduceOp op, const LoweringContext &context) {
   if (std::optional<Reason> reason = refuseReduction(op))
     return *reason;
   ReduceKind kind = op.getKind();
@@ -126,80 +134,75 @@ static ReasonOr<Reduction> resolve(nn::ReduceOp op, const LoweringContext &conte
                      kind == ReduceKind::LogSum || kind == ReduceKind::LogSumExp;
   if (needsFloats && !isFloat(dtype))
     return Reason{ReasonCode::ElementType, "this reduction of integers"};
-  return Reduction{kind, dtype, std::move(*reduced)};
+  Operation *group = nn::groupOf(op);
+  ReasonOr<GroupProgram, Misfit> prologue = buildPrologue(group, op);
+  if (!prologue)
+    return prologue.reason();
+  ReasonOr<Epilogue, Misfit> epilogue = buildEpilogue(group, context, {});
+  if (!epilogue)
+    return epilogue.reason();
+  return Reduction{
+      kind, dtype, std::move(*reduced), prologue.take(), epilogue.take(), group->getResult(0)};
 }
 
 /// Reduces the rows of `input`.
-static LoweredStep reduceRows(nn::ReduceOp op, const Reduction &r, const RowShape &shape,
-                              bool contiguous, StepBuffer input) {
+static LoweredStep reduceRows(Reduction &r, const RowShape &shape, bool contiguous,
+                              StepBuffer input) {
   ReduceSpec spec;
   spec.kind = r.kind;
   spec.dtype = r.dtype;
+  spec.prologue = r.prologue.program;
   spec.contiguous = contiguous;
-  spec.epilogue.program.inputs = {r.dtype};
-  spec.epilogue.program.results = {0};
-  return makeReduction(spec, shape, 1, std::move(input), StepBuffer::of(op.getResult()));
-}
-
-/// The steps where nothing is reduced, or there is nothing; none of them when something is.
-static std::optional<LoweredSteps> reduceNothing(nn::ReduceOp op, const Reduction &r,
-                                                 const LoweringContext &context) {
-  LoweredSteps lowered;
-  if (context.elementsOf(op.getResult()) == 0)
-    return lowered;
-  bool isCopy = op.getNoopWithEmptyAxes() && llvm::none_of(r.reduced, [](bool is) { return is; });
-  if (!isCopy)
-    return std::nullopt;
-  Sizes flat = {context.elementsOf(op.getInput())};
-  appendCopy(flat, r.dtype, {StepBuffer::of(op.getInput()), {1}},
-             {StepBuffer::of(op.getResult()), {1}}, lowered);
-  return lowered;
+  spec.epilogue = EpilogueCode(r.epilogue);
+  LoweredStep step = makeReduction(spec, shape, 1, std::move(input), StepBuffer::of(r.result));
+  for (const Epilogue::Operand &operand : r.epilogue.operands)
+    step.buffers.push_back(StepBuffer::of(operand.value));
+  addInputs(r.prologue, step);
+  return step;
 }
 
 static std::optional<Reason> refuseRows(Operation *op, const LoweringContext &context) {
-  auto reduce = cast<nn::ReduceOp>(op);
-  ReasonOr<Reduction> r = resolve(reduce, context);
+  ReasonOr<Reduction, Misfit> r = resolve(cast<nn::ReduceOp>(op), context);
   if (!r)
     return r.reason();
   bool contiguous = true;
-  if (!asRows(reduce.getInput(), r->reduced, context, contiguous))
+  if (!asRows(r->input(), r->reduced, context, contiguous))
     return Reason{ReasonCode::Layout, "the reduced dimensions are not neighbours"};
   return std::nullopt;
 }
 
 static LoweringResult lowerRows(Operation *op, const LoweringContext &context) {
-  auto reduce = cast<nn::ReduceOp>(op);
-  ReasonOr<Reduction> r = resolve(reduce, context);
+  ReasonOr<Reduction, Misfit> r = resolve(cast<nn::ReduceOp>(op), context);
   if (!r)
     return r.reason();
-  if (std::optional<LoweredSteps> steps = reduceNothing(reduce, *r, context))
-    return std::move(*steps);
+  if (context.elementsOf(r->result) == 0)
+    return LoweredSteps();
   bool contiguous = true;
-  RowShape shape = *asRows(reduce.getInput(), r->reduced, context, contiguous);
-  return oneStep(reduceRows(reduce, *r, shape, contiguous, StepBuffer::of(reduce.getInput())));
+  RowShape shape = *asRows(r->input(), r->reduced, context, contiguous);
+  return oneStep(reduceRows(*r, shape, contiguous, StepBuffer::of(r->input())));
 }
 
 static std::optional<Reason> refuseMoved(Operation *op, const LoweringContext &context) {
-  ReasonOr<Reduction> r = resolve(cast<nn::ReduceOp>(op), context);
-  return r ? std::nullopt : std::optional(r.reason());
+  ReasonOr<Reduction, Misfit> r = resolve(cast<nn::ReduceOp>(op), context);
+  return r ? std::nullopt : std::optional<Reason>(r.reason());
 }
 
 static LoweringResult lowerMoved(Operation *op, const LoweringContext &context) {
-  auto reduce = cast<nn::ReduceOp>(op);
-  ReasonOr<Reduction> r = resolve(reduce, context);
+  ReasonOr<Reduction, Misfit> r = resolve(cast<nn::ReduceOp>(op), context);
   if (!r)
     return r.reason();
-  if (std::optional<LoweredSteps> steps = reduceNothing(reduce, *r, context))
-    return std::move(*steps);
   LoweredSteps lowered;
+  if (context.elementsOf(r->result) == 0)
+    return lowered;
   RowShape shape;
-  StepBuffer moved = moveReducedLast(reduce.getInput(), r->reduced, shape, context, lowered);
-  lowered.push_back(reduceRows(reduce, *r, shape, /*contiguous=*/true, std::move(moved)));
+  StepBuffer moved = moveReducedLast(r->input(), r->reduced, shape, context, lowered);
+  lowered.push_back(reduceRows(*r, shape, /*contiguous=*/true, std::move(moved)));
   return lowered;
 }
 
 static double costRows(Operation *op, const LoweringContext &context) {
-  return nanoseconds(costOf(op, context.values), dtypeOfValue(op->getOperand(0)), context.target);
+  return nanoseconds(costOf(nn::groupOf(op), context.values), dtypeOfValue(op->getOperand(0)),
+                     context.target);
 }
 
 /// The copy reads and writes all elements.

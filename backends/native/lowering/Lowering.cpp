@@ -182,7 +182,8 @@ ReasonOr<Epilogue, Misfit> native::buildEpilogue(Operation *group, const Lowerin
   if (!anchor || group->getNumResults() != 1 || anchor->getNumResults() != 1)
     return Reason{ReasonCode::SeveralUses,
                   "an epilogue needs a group with one anchor and one result"};
-  for (Value operand : anchor->getOperands())
+  bool isRow = nn::fusionKindOf(anchor) == nn::FusionKind::Row; // which has a prologue
+  for (Value operand : anchor->getOperands().drop_front(isRow ? 1 : 0))
     if (Operation *producer = operand.getDefiningOp();
         producer && producer->getParentOp() == group && producer->getNumOperands() > 0)
       return Reason{ReasonCode::Form, "an operand of the anchor is computed inside the group"};
