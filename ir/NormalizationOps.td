@@ -32,6 +32,9 @@ def NN_LayerNormOp : NN_Op<"layer_norm", [NN_AxisOpInterface, NN_WideFloatsOnly]
   let arguments = (ins NN_Tensor:$input, NN_OptionalTensor:$scale, NN_OptionalTensor:$bias,
     NN_AxisAttr:$axis, BoolAttr:$center, F64Attr:$epsilon);
   let results = (outs NN_Tensor:$result);
+  let extraClassDeclaration = [{
+    ::quern::nn::FusionKind getFusionKind() { return ::quern::nn::FusionKind::Anchor; }
+  }];
 }
 
 def NN_LrnOp : NN_Op<"lrn", [NN_WideFloatsOnly]> {

@@ -31,6 +31,9 @@ def NN_SoftmaxOp : NN_Op<"softmax", [NN_AxisOpInterface, NN_WideFloatsOnly]> {
   let arguments = (ins NN_Tensor:$input, NN_AxisAttr:$axis, BoolAttr:$trailing,
     DefaultValuedAttr<BoolAttr, "false">:$logarithm);
   let results = (outs NN_Tensor:$result);
+  let extraClassDeclaration = [{
+    ::quern::nn::FusionKind getFusionKind() { return ::quern::nn::FusionKind::Anchor; }
+  }];
 }
 
 def NN_ArgReduceOp : NN_Op<"arg_reduce", [NN_AxisOpInterface, NN_WideFloatsOnly]> {

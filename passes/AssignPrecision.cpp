@@ -183,10 +183,12 @@ void FactorRounder::judge(Value value) {
 }
 
 /// Whether the result of an op that computes goes to all users rounded: in the op's own kernel.
+/// What has been normalized or summed up stays float32 for those who do not want it rounded.
 bool FactorRounder::isToBeRounded(Value value) const {
   Demand demand = demands.lookup(value);
-  return demand.isWanted && demand.suitsAll &&
-         fusionKindOf(value.getDefiningOp()) != FusionKind::Opaque;
+  Operation *op = value.getDefiningOp();
+  return demand.isWanted && demand.suitsAll && fusionKindOf(op) != FusionKind::Opaque &&
+         !isa<LayerNormOp, SoftmaxOp, ReduceOp>(op);
 }
 
 /// Whether an op that only moves elements moves rounded ones: because they are wanted behind it,

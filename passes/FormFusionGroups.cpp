@@ -68,11 +68,12 @@ static bool isOfBatches(MatMulOp op, const Shape &result) {
 }
 
 /// Dimension 1 of ops on NCHW data, and the last as well when their result is blocked; the last of
-/// matrix products, and where each matrix has rows and columns of its own those of all of them.
-/// None of reductions.
+/// matrix products and norms, and where each matrix has rows and columns of its own those of all of
+/// them. None of reductions, softmax, and norms of several dimensions.
 static std::vector<std::vector<int64_t>> operandAxes(Operation *anchor, const Shape &result) {
   int64_t last = result.rank() - 1;
-  if (isa<ReduceOp>(anchor))
+  auto norm = dyn_cast<LayerNormOp>(anchor);
+  if (isa<ReduceOp, SoftmaxOp>(anchor) || (norm && norm.getAxis() != last))
     return {};
   if (cast<GraphOpInterface>(anchor).getLayoutKind() == LayoutKind::Blockable)
     return {layoutOf(anchor->getResult(0)).isBlocked() ? std::vector<int64_t>{1, last}
@@ -170,9 +171,18 @@ static ValueSet findOwnNumbers(ArrayRef<Members> groups) {
   return own;
 }
 
-/// Omitted operands and most single numbers are part of the kernel's code.
+/// Whether `value` says which dimensions are reduced, and is known.
+static bool areAxes(Value value) {
+  Operation *op = value.getDefiningOp();
+  return op && isAlwaysAvailable(op) && llvm::any_of(op->getUsers(), [&](Operation *user) {
+           auto reduce = dyn_cast<ReduceOp>(user);
+           return reduce && reduce.getAxes() == value;
+         });
+}
+
+/// Omitted operands, axes and most single numbers are part of the kernel's code.
 static bool belongsInside(Value value, const ValueSet &ownNumbers) {
-  return isNone(value) || (numberOp(value) && !ownNumbers.contains(value));
+  return isNone(value) || areAxes(value) || (numberOp(value) && !ownNumbers.contains(value));
 }
 
 /// The nodes of a refusal: those of the producer, then those of its user.

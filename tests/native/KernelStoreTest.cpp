@@ -33,7 +33,7 @@ std::vector<KernelSpec> someKernels() {
     kernels.push_back(kernelOf(RangeSpec{dtype}));
   for (bool logarithm : {false, true})
     for (bool contiguous : {false, true})
-      kernels.push_back(kernelOf(SoftmaxSpec{DType::Float32, logarithm, contiguous}));
+      kernels.push_back(kernelOf(SoftmaxSpec{DType::Float32, logarithm, contiguous, {}}));
   return kernels;
 }
 

@@ -21,6 +21,7 @@ public:
     nodes[node].operandAxes = {{1}};
     return node;
   }
+  int64_t row(std::vector<int64_t> operands) { return add(FusionRole::Row, operands); }
   int64_t map(std::vector<int64_t> operands) { return add(FusionRole::Elementwise, operands); }
   int64_t opaque(std::vector<int64_t> operands) { return add(FusionRole::Opaque, operands); }
   /// An elementwise op that also reads a value from outside, of another shape.
@@ -307,4 +308,40 @@ TEST(FusionPolicy, SaysNothingOfOpaqueNodes) {
   int64_t relu = g.map({g.anchor({g.map({-1})})});
   g.opaque({g.opaque({relu})});
   EXPECT_EQ(g.refusals(), 0u);
+}
+
+TEST(FusionPolicy, ARowReadsThroughWhatIsBeforeIt) {
+  Graph g;
+  int64_t cast = g.map({-1}), scaled = g.mapWith(cast, Shape());
+  int64_t row = g.row({scaled}), after = g.map({row});
+  g.opaque({after});
+  EXPECT_EQ(g.groups(), (Groups{{cast, scaled, row, after}}));
+}
+
+TEST(FusionPolicy, WhatARowDoesNotReadThrough) {
+  Graph g;
+  int64_t before = g.map({-1}), sum = g.map({before, -1}); // two tensors
+  int64_t shared = g.map({-1}), ofChannels = g.mapWith(-1, shapeWith({8, 1, 1}));
+  int64_t a = g.row({sum}), b = g.row({shared}), c = g.row({ofChannels});
+  g.opaque({a, b, c, shared});
+  EXPECT_EQ(g.groups(), (Groups{{before, sum}, {shared}, {ofChannels}, {a}, {b}, {c}}));
+}
+
+// What an epilogue reads beside its anchor may be computed in the group, but not if the prologue
+// wants it, too.
+TEST(FusionPolicy, APrologueSharesNothingWithAnEpilogue) {
+  Graph g;
+  int64_t first = g.map({-1}), before = g.map({first}), row = g.row({before});
+  int64_t after = g.map({row, first});
+  g.opaque({after});
+  EXPECT_EQ(g.groups(), (Groups{{first}, {before, row, after}}));
+}
+
+// A chain beside an anchor stays with its epilogue, though it stands before the anchor.
+TEST(FusionPolicy, ChainsBesideAnchors) {
+  Graph g;
+  int64_t wide = g.map({-1}), scaled = g.map({wide}), conv = g.anchor({-1});
+  int64_t sum = g.map({conv, scaled});
+  g.opaque({sum});
+  EXPECT_EQ(g.groups(), (Groups{{wide, scaled, conv, sum}}));
 }

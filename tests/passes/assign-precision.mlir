@@ -86,8 +86,7 @@ func.func @amplified(%x: tensor<4x4xf32>) -> (tensor<4x4xf32>, tensor<4x4xf32>, 
 
 // -----
 
-// No kernel computes a normalization together with others: its result is rounded beside what
-// others read.
+// A normalization's result is rounded beside what others read.
 // CHECK-LABEL: func @norm
 // CHECK: %[[N:.*]] = nn.layer_norm
 // CHECK: %[[H:.*]] = nn.cast %[[N]] {to = bf16}

@@ -35,13 +35,75 @@ func.func @residual(%x: tensor<1x8x4x4xf32>, %w: tensor<8x8x1x1xf32>, %v: tensor
 // CHECK-LABEL: func @opaque
 // CHECK: nn.group
 // CHECK: nn.relu
-// CHECK: nn.softmax
+// CHECK: nn.lrn
 // CHECK: nn.group
-func.func @opaque(%x: tensor<2x3xf32>) -> tensor<2x3xf32> {
-  %0 = nn.relu %x : (tensor<2x3xf32>) -> tensor<2x3xf32>
-  %1 = nn.softmax %0 {axis = 1 : i64, trailing = false} : (tensor<2x3xf32>) -> tensor<2x3xf32>
-  %2 = nn.relu %1 : (tensor<2x3xf32>) -> tensor<2x3xf32>
-  return %2 : tensor<2x3xf32>
+func.func @opaque(%x: tensor<1x3x2x2xf32>) -> tensor<1x3x2x2xf32> {
+  %0 = nn.relu %x : (tensor<1x3x2x2xf32>) -> tensor<1x3x2x2xf32>
+  %1 = nn.lrn %0 {alpha = 1.0e-4 : f64, beta = 0.75 : f64, bias = 1.0 : f64, size = 3 : i64} : (tensor<1x3x2x2xf32>) -> tensor<1x3x2x2xf32>
+  %2 = nn.relu %1 : (tensor<1x3x2x2xf32>) -> tensor<1x3x2x2xf32>
+  return %2 : tensor<1x3x2x2xf32>
+}
+
+// -----
+
+// A row takes what it reads through and what follows it, but not what others read as well, nor what
+// reads a second tensor.
+// CHECK-LABEL: func @rows
+// CHECK: nn.group %arg0 {
+// CHECK-NEXT: ^bb0
+// CHECK-NEXT: nn.constant
+// CHECK-NEXT: nn.constant
+// CHECK-NEXT: nn.cast
+// CHECK-NEXT: nn.mul
+// CHECK-NEXT: nn.reduce
+// CHECK-NEXT: nn.sqrt
+// CHECK-NEXT: nn.yield
+// CHECK: %[[SUM:.*]] = nn.group %arg1, %arg2 {
+// CHECK: nn.add
+// CHECK: nn.group %[[SUM]] {
+// CHECK: nn.reduce
+// CHECK: %[[SHARED:.*]] = nn.group %arg1 {
+// CHECK: nn.exp
+// CHECK: nn.group %[[SHARED]] {
+// CHECK: nn.reduce
+// CHECK: return {{.*}}, %[[SHARED]]
+func.func @rows(%x: tensor<2x3xui8>, %y: tensor<2x3xf32>, %z: tensor<2x3xf32>) -> (tensor<2xf32>, tensor<2xf32>, tensor<2xf32>, tensor<2x3xf32>) {
+  %axes = nn.constant dense<1> : tensor<1xi64>
+  %scale = nn.constant dense<0.5> : tensor<f32>
+  %0 = nn.cast %x {to = f32} : (tensor<2x3xui8>) -> tensor<2x3xf32>
+  %1 = nn.mul %0, %scale : (tensor<2x3xf32>, tensor<f32>) -> tensor<2x3xf32>
+  %2 = nn.reduce mean %1, %axes {keepdims = false, noop_with_empty_axes = false} : (tensor<2x3xf32>, tensor<1xi64>) -> tensor<2xf32>
+  %3 = nn.sqrt %2 : (tensor<2xf32>) -> tensor<2xf32>
+  %4 = nn.add %y, %z : (tensor<2x3xf32>, tensor<2x3xf32>) -> tensor<2x3xf32>
+  %5 = nn.reduce sum %4, %axes {keepdims = false, noop_with_empty_axes = false} : (tensor<2x3xf32>, tensor<1xi64>) -> tensor<2xf32>
+  %6 = nn.exp %y : (tensor<2x3xf32>) -> tensor<2x3xf32>
+  %7 = nn.reduce sum %6, %axes {keepdims = false, noop_with_empty_axes = false} : (tensor<2x3xf32>, tensor<1xi64>) -> tensor<2xf32>
+  return %3, %5, %7, %6 : tensor<2xf32>, tensor<2xf32>, tensor<2xf32>, tensor<2x3xf32>
+}
+
+// -----
+
+// Softmax and norms take what follows them: numbers, tensors of their size, and norms of the last
+// dimension one number for each of its elements.
+// CHECK-LABEL: func @norms
+// CHECK: nn.group
+// CHECK: nn.softmax
+// CHECK-NEXT: nn.mul
+// CHECK-NEXT: nn.yield
+// CHECK: nn.group
+// CHECK: nn.layer_norm
+// CHECK-NEXT: nn.mul
+// CHECK-NEXT: nn.cast
+// CHECK-NEXT: nn.yield
+func.func @norms(%x: tensor<2x3xf32>, %v: tensor<3xf32>) -> (tensor<2x3xf32>, tensor<2x3xbf16>) {
+  %none = nn.none
+  %two = nn.constant dense<2.0> : tensor<f32>
+  %0 = nn.softmax %x {axis = 1 : i64, trailing = false} : (tensor<2x3xf32>) -> tensor<2x3xf32>
+  %1 = nn.mul %0, %two : (tensor<2x3xf32>, tensor<f32>) -> tensor<2x3xf32>
+  %2 = nn.layer_norm %x, %none, %none {axis = 1 : i64, center = true, epsilon = 1.0e-5 : f64} : (tensor<2x3xf32>, none, none) -> tensor<2x3xf32>
+  %3 = nn.mul %2, %v : (tensor<2x3xf32>, tensor<3xf32>) -> tensor<2x3xf32>
+  %4 = nn.cast %3 {to = bf16} : (tensor<2x3xf32>) -> tensor<2x3xbf16>
+  return %1, %4 : tensor<2x3xf32>, tensor<2x3xbf16>
 }
 
 // -----
@@ -270,14 +332,14 @@ func.func @operand_behind_anchor(%x: tensor<1x8x4x4xf32>, %w: tensor<8x8x1x1xf32
 // CHECK-LABEL: func @operand_of_anchor
 // CHECK: nn.group
 // CHECK: nn.conv
-// CHECK: nn.softmax
+// CHECK: nn.lrn
 // CHECK: nn.group
 // CHECK: nn.add
 // SINGLE-LABEL: func @operand_of_anchor
 func.func @operand_of_anchor(%x: tensor<1x8x4x4xf32>, %w: tensor<8x8x1x1xf32>) -> tensor<1x8x4x4xf32> {
   %none = nn.none
   %0 = nn.conv %x, %w, %none {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, group = 1 : i64} : (tensor<1x8x4x4xf32>, tensor<8x8x1x1xf32>, none) -> tensor<1x8x4x4xf32>
-  %1 = nn.softmax %0 {axis = 1 : i64, trailing = false} : (tensor<1x8x4x4xf32>) -> tensor<1x8x4x4xf32>
+  %1 = nn.lrn %0 {alpha = 1.0e-4 : f64, beta = 0.75 : f64, bias = 1.0 : f64, size = 3 : i64} : (tensor<1x8x4x4xf32>) -> tensor<1x8x4x4xf32>
   %2 = nn.exp %1 : (tensor<1x8x4x4xf32>) -> tensor<1x8x4x4xf32>
   %3 = nn.add %0, %2 : (tensor<1x8x4x4xf32>, tensor<1x8x4x4xf32>) -> tensor<1x8x4x4xf32>
   return %3 : tensor<1x8x4x4xf32>
@@ -293,7 +355,7 @@ func.func @operand_of_anchor(%x: tensor<1x8x4x4xf32>, %w: tensor<8x8x1x1xf32>) -
 // CHECK-NEXT: nn.yield %[[RELU]]
 // CHECK: %[[B:.*]] = nn.group %[[A]]
 // CHECK: nn.exp
-// CHECK: nn.softmax %[[A]]
+// CHECK: nn.lrn %[[A]]
 // CHECK: return %[[B]]
 // SINGLE-LABEL: func @used_twice
 func.func @used_twice(%x: tensor<1x8x4x4xf32>, %w: tensor<8x8x1x1xf32>) -> (tensor<1x8x4x4xf32>, tensor<1x8x4x4xf32>) {
@@ -301,7 +363,7 @@ func.func @used_twice(%x: tensor<1x8x4x4xf32>, %w: tensor<8x8x1x1xf32>) -> (tens
   %0 = nn.conv %x, %w, %none {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, group = 1 : i64} : (tensor<1x8x4x4xf32>, tensor<8x8x1x1xf32>, none) -> tensor<1x8x4x4xf32>
   %1 = nn.relu %0 : (tensor<1x8x4x4xf32>) -> tensor<1x8x4x4xf32>
   %2 = nn.exp %1 : (tensor<1x8x4x4xf32>) -> tensor<1x8x4x4xf32>
-  %3 = nn.softmax %1 {axis = 1 : i64, trailing = false} : (tensor<1x8x4x4xf32>) -> tensor<1x8x4x4xf32>
+  %3 = nn.lrn %1 {alpha = 1.0e-4 : f64, beta = 0.75 : f64, bias = 1.0 : f64, size = 3 : i64} : (tensor<1x8x4x4xf32>) -> tensor<1x8x4x4xf32>
   return %2, %3 : tensor<1x8x4x4xf32>, tensor<1x8x4x4xf32>
 }
 

@@ -255,12 +255,12 @@ static void emitLayerNorm(KernelBuilder &kb, const LayerNormSpec &spec) {
   int64_t buffer = 1;
   Value scale = spec.hasScale ? kb.buffer(buffer++) : Value();
   Value bias = spec.hasBias ? kb.buffer(buffer++) : Value();
-  Value length = kb.dim(&LayerNormDims::length), result = kb.buffer(buffer);
+  Value length = kb.dim(&LayerNormDims::length), result = kb.buffer(buffer++);
+  KernelBuilder::Values operands = epilogueBuffers(kb, spec.epilogue, buffer);
   nn::ScalarEmitter scalar(ops, kb.loc(), dtype, 0);
   kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](Value task) {
     Value offset = kb.mul(task, length);
     Value input = kb.advance(kb.buffer(0), offset, dtype);
-    Value output = kb.advance(result, offset, dtype);
     Moments moments = emitMoments(kb, input, length, dtype, spec.center);
     Value variance = scalar.add(moments.variance, scalar.constant(spec.epsilon));
     Value factor = scalar.div(scalar.constant(1), scalar.sqrt(variance));
@@ -277,7 +277,8 @@ static void emitLayerNorm(KernelBuilder &kb, const LayerNormSpec &spec) {
         y = e.mul(y, load(scale));
       else if (bias)
         y = e.add(y, load(bias));
-      kb.store(y, kb.advance(output, at, dtype), dtype, lanes, active);
+      emitEpilogue(kb, spec.epilogue, y, operands, {kb.add(offset, at), task, at}, lanes, result,
+                   active);
     });
   });
 }

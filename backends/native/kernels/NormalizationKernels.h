@@ -45,17 +45,20 @@ struct InstanceNormDims {
 };
 
 /// What shapes the code of a layer normalization: of a row at a time. Buffers: input, scale
-/// and bias where there are any, result.
+/// and bias where there are any, result, then the epilogue's operands.
 struct LayerNormSpec {
   DType dtype = DType::Float32;
   /// The mean is subtracted; otherwise it is an RMS normalization.
   bool center = true;
   bool hasScale = false, hasBias = false;
   double epsilon = 0;
+  EpilogueCode epilogue;
 
   static constexpr std::string_view kFamily = "layer_norm";
-  QUERN_FIELDS(dtype, center, hasScale, hasBias, epsilon)
-  std::string name() const { return center ? "layer_norm" : "rms_norm"; }
+  QUERN_FIELDS(dtype, center, hasScale, hasBias, epsilon, epilogue)
+  std::string name() const {
+    return (center ? "layer_norm" : "rms_norm") + epilogue.program.label();
+  }
   void emit(KernelBuilder &kb) const;
 };
 /// A task is a row.

@@ -27,9 +27,14 @@ std::vector<int64_t> native::planRowTasks(const RowShape &shape, DType dtype, in
   return {shape.length, shape.inner, chunk, chunks};
 }
 
+static constexpr int64_t kCacheLine = 64;
+
+int64_t native::mostColumnsOfPiece(const Target &target, DType dtype) {
+  return std::max(target.lanes(dtype), kCacheLine / dtypeBytes(dtype));
+}
+
 void RowPieces::forEachPiece(const std::function<void(const RowPiece &)> &body,
                              int64_t linesAtOnce) const {
-  constexpr int64_t kCacheLine = 64;
   Value length = kb.dim(kRowLength), inner = kb.dim(kRowInner);
   kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](Value task) {
     if (contiguous)

@@ -46,6 +46,9 @@ std::vector<int64_t> planRowTasks(const RowShape &shape, DType dtype, int64_t pa
 /// Positions in these dims; a kernel's own follow from kRowDims on.
 enum RowDim { kRowLength, kRowInner, kRowChunk, kRowChunks, kRowDims };
 
+/// The most columns of a piece, but for linesAtOnce: a vector, or a cache line.
+int64_t mostColumnsOfPiece(const Target &target, DType dtype);
+
 /// A piece of a task: a row (contiguous; `lanes` is of no meaning), or `lanes`
 /// neighbouring columns of which `active` exist. `input` and `result` are element
 /// offsets of the piece in [outer, length, inner] and [outer, inner].

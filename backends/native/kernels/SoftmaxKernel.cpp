@@ -15,48 +15,51 @@ using namespace quern::native;
 //===----------------------------------------------------------------------===//
 
 namespace {
-/// Emits a softmax kernel: one pass for the maximum, one that leaves the
-/// exponentials in the result and sums them, one that divides.
+/// Emits a softmax kernel: one pass for the maximum, one that leaves the exponentials in memory
+/// and sums them, one that divides.
 class SoftmaxEmitter {
 public:
   SoftmaxEmitter(KernelBuilder &kb, const SoftmaxSpec &spec)
-      : kb(kb), spec(spec), rows(kb, spec.contiguous, spec.dtype) {}
+      : kb(kb), spec(spec), rows(kb, spec.contiguous, spec.dtype),
+        operands(epilogueBuffers(kb, spec.epilogue, 2)) {}
   void emit() {
     rows.forEachPiece([&](const RowPiece &piece) { emitPiece(piece); });
   }
 
 private:
   void emitPiece(const RowPiece &piece);
-  /// Calls `body` with the offset of every vector of the piece.
+  /// Calls `body` with the index along the row of every vector of the piece.
   void forEachElement(const RowPiece &piece,
-                      const std::function<void(Value offset, int64_t width, Value active)> &body);
+                      const std::function<void(Value at, int64_t width, Value active)> &body);
   /// The offset of the elements at index `at` along the row.
   Value offsetOf(const RowPiece &piece, Value at) {
     return kb.add(piece.input, spec.contiguous ? at : kb.mul(at, kb.dim(kRowInner)));
+  }
+  /// Where their exponentials are.
+  Value exponentialsAt(const RowPiece &piece, Value at) {
+    if (!spec.needsScratch())
+      return kb.advance(kb.buffer(1), offsetOf(piece, at), spec.dtype);
+    Value place = spec.contiguous ? at : kb.mul(at, std::max<int64_t>(piece.lanes, 1));
+    return kb.advance(kb.scratch(), place, spec.dtype);
   }
   /// A value of the piece's width as one of `width` lanes.
   Value widen(const RowPiece &piece, Value value, int64_t width) {
     return width == piece.lanes ? value : kb.splat(value, width);
   }
-  Value address(int64_t buffer, Value offset) {
-    return kb.advance(kb.buffer(buffer), offset, spec.dtype);
-  }
 
   KernelBuilder &kb;
   const SoftmaxSpec &spec;
   RowPieces rows;
+  KernelBuilder::Values operands;
 };
 } // namespace
 
 void SoftmaxEmitter::forEachElement(
-    const RowPiece &piece,
-    const std::function<void(Value offset, int64_t width, Value active)> &body) {
+    const RowPiece &piece, const std::function<void(Value at, int64_t width, Value active)> &body) {
   if (spec.contiguous)
-    return forEachVector(
-        kb, kb.dim(kRowLength), spec.dtype,
-        [&](Value at, int64_t width, Value active) { body(offsetOf(piece, at), width, active); });
+    return forEachVector(kb, kb.dim(kRowLength), spec.dtype, body);
   kb.forLoop(kb.index(0), kb.dim(kRowLength), 1,
-             [&](Value at) { body(offsetOf(piece, at), piece.lanes, piece.active); });
+             [&](Value at) { body(at, piece.lanes, piece.active); });
 }
 
 void SoftmaxEmitter::emitPiece(const RowPiece &piece) {
@@ -67,18 +70,32 @@ void SoftmaxEmitter::emitPiece(const RowPiece &piece) {
     nn::ScalarEmitter e(ops, kb.loc(), spec.dtype, width);
     Value exponential = ops.create<math::ExpOp>(kb.loc(), e.sub(x, widen(piece, largest, width)));
     if (!spec.logarithm)
-      kb.store(exponential, address(1, offsetOf(piece, at)), spec.dtype, width, active);
+      kb.store(exponential, exponentialsAt(piece, at), spec.dtype, width, active);
     return exponential;
   });
+  nn::ScalarEmitter scalar(ops, kb.loc(), spec.dtype, piece.lanes);
+  Value reciprocal = scalar.div(scalar.constant(1), sum);
   Value logSum = spec.logarithm ? Value(ops.create<math::LogOp>(kb.loc(), sum)) : Value();
-  forEachElement(piece, [&](Value offset, int64_t width, Value active) {
+  forEachElement(piece, [&](Value at, int64_t width, Value active) {
     nn::ScalarEmitter e(ops, kb.loc(), spec.dtype, width);
-    Value x = kb.load(address(spec.logarithm ? 0 : 1, offset), spec.dtype, width, active);
+    Value offset = offsetOf(piece, at);
+    Value from =
+        spec.logarithm ? kb.advance(kb.buffer(0), offset, spec.dtype) : exponentialsAt(piece, at);
+    Value x = kb.load(from, spec.dtype, width, active);
     Value y = spec.logarithm
                   ? e.sub(e.sub(x, widen(piece, largest, width)), widen(piece, logSum, width))
-                  : e.div(x, widen(piece, sum, width));
-    kb.store(y, address(1, offset), spec.dtype, width, active);
+                  : e.mul(x, widen(piece, reciprocal, width));
+    emitEpilogue(kb, spec.epilogue, y, operands, {offset, {}, {}}, width, kb.buffer(1), active);
   });
+}
+
+int64_t native::bytesOfSoftmaxScratch(const SoftmaxSpec &spec, const RowShape &shape,
+                                      const Target &target) {
+  if (!spec.needsScratch())
+    return 0;
+  CheckedSize bytes = CheckedSize(shape.length) * dtypeBytes(spec.dtype) *
+                      (spec.contiguous ? 1 : mostColumnsOfPiece(target, spec.dtype));
+  return bytes.valid() ? bytes.value() : std::numeric_limits<int64_t>::max();
 }
 
 void SoftmaxSpec::emit(KernelBuilder &kb) const { SoftmaxEmitter(kb, *this).emit(); }

@@ -170,22 +170,35 @@ static LoweringResult lower(nn::InstanceNormOp op, const LoweringContext &contex
 static LoweringResult lower(nn::LayerNormOp op, const LoweringContext &context) {
   if (std::optional<Reason> reason = refuseNormalization(op))
     return *reason;
-  LayerNormSpec spec{dtypeOfValue(op.getInput()), op.getCenter(), !nn::isNone(op.getScale()),
-                     !nn::isNone(op.getBias()), op.getEpsilon().convertToDouble()};
-  ArrayRef<int64_t> sizes = context.sizesOf(op.getInput());
-  int64_t elements = productOf(sizes),
-          length = productOf(sizes.drop_front(context.values.axisOf(op)));
+  Operation *group = nn::groupOf(op);
+  auto outer = [&](Value value) { return StepBuffer::of(nn::outerValue(group, value)); };
+  ArrayRef<int64_t> sizes = context.sizesOf(nn::outerValue(group, op.getInput()));
+  auto rank = static_cast<int64_t>(sizes.size());
+  int64_t axis = context.values.axisOf(op), elements = productOf(sizes),
+          length = productOf(sizes.drop_front(axis));
+  ResultAxes axes;
+  if (axis == rank - 1)
+    axes.columns = {axis};
+  ReasonOr<Epilogue, Misfit> found = buildEpilogue(group, context, axes);
+  if (!found)
+    return found.reason();
+  Epilogue epilogue = found.take();
+  LayerNormSpec spec{dtypeOfValue(op.getInput()),       op.getCenter(),
+                     !nn::isNone(op.getScale()),        !nn::isNone(op.getBias()),
+                     op.getEpsilon().convertToDouble(), EpilogueCode(epilogue)};
   LoweredSteps lowered;
   if (elements == 0)
     return lowered;
   LoweredStep step;
   step.dims = flattenDims(LayerNormDims{length});
-  step.buffers = {StepBuffer::of(op.getInput())};
+  step.buffers = {outer(op.getInput())};
   if (spec.hasScale)
-    step.buffers.push_back(StepBuffer::of(op.getScale()));
+    step.buffers.push_back(outer(op.getScale()));
   if (spec.hasBias)
-    step.buffers.push_back(StepBuffer::of(op.getBias()));
-  step.buffers.push_back(StepBuffer::of(op.getResult()));
+    step.buffers.push_back(outer(op.getBias()));
+  step.buffers.push_back(StepBuffer::of(group->getResult(0)));
+  for (const Epilogue::Operand &operand : epilogue.operands)
+    step.buffers.push_back(StepBuffer::of(operand.value));
   step.tasks = elements / length;
   step.grain = chooseMoveGrain(4 * length * dtypeBytes(spec.dtype));
   step.kernel = kernelOf(spec);

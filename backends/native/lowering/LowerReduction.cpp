@@ -230,16 +230,30 @@ static LoweringResult lower(nn::SoftmaxOp op, const LoweringContext &context) {
   spec.dtype = dtypeOfValue(op.getInput());
   if (!isFloat(spec.dtype))
     return Reason{ReasonCode::ElementType, "softmax of integers"};
-  ArrayRef<int64_t> sizes = context.sizesOf(op.getInput());
+  Operation *group = nn::groupOf(op);
+  Value input = nn::outerValue(group, op.getInput());
+  ArrayRef<int64_t> sizes = context.sizesOf(input);
   auto rank = static_cast<int64_t>(sizes.size());
   int64_t axis = context.values.axisOf(op), end = op.getTrailing() ? rank : axis + 1;
   RowShape shape = rowsAlong(sizes, axis, end);
-  if (context.elementsOf(op.getInput()) == 0)
+  ReasonOr<Epilogue, Misfit> found = buildEpilogue(group, context, {});
+  if (!found)
+    return found.reason();
+  if (context.elementsOf(input) == 0)
     return LoweredSteps();
+  Epilogue epilogue = found.take();
   spec.logarithm = op.getLogarithm();
-  spec.contiguous = isOneFrom(op.getInput(), end, context);
-  return oneStep(
-      makeSoftmax(spec, shape, StepBuffer::of(op.getInput()), StepBuffer::of(op.getResult())));
+  spec.contiguous = isOneFrom(input, end, context);
+  spec.epilogue = EpilogueCode(epilogue);
+  int64_t scratchBytes = bytesOfSoftmaxScratch(spec, shape, context.target);
+  if (scratchBytes > kMostSoftmaxScratch)
+    return Reason{ReasonCode::Limit, "its exponentials need too much memory"};
+  LoweredStep step =
+      makeSoftmax(spec, shape, StepBuffer::of(input), StepBuffer::of(group->getResult(0)));
+  step.scratchBytes = scratchBytes;
+  for (const Epilogue::Operand &operand : epilogue.operands)
+    step.buffers.push_back(StepBuffer::of(operand.value));
+  return oneStep(std::move(step));
 }
 
 static LoweringResult lower(nn::ArgReduceOp op, const LoweringContext &context) {
