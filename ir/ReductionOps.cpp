@@ -79,6 +79,10 @@ InferredTypes ReduceOp::inferResultTypes(const ShapeFacts &facts) {
                       elementType);
 }
 
+FusionKind ReduceOp::getFusionKind() {
+  return isNone(getAxes()) || isConstant(getAxes()) ? FusionKind::Row : FusionKind::Opaque;
+}
+
 std::optional<SmallVector<int64_t>> ReduceOp::getReducedDimensions(const ShapeFacts &facts) {
   std::optional<Shape> input = facts.shapeOf(getInput());
   if (!input)

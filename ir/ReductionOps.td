@@ -15,7 +15,8 @@ def NN_ReduceOp : NN_Op<"reduce", [NN_WideFloatsOnly]> {
   let results = (outs NN_Tensor:$result);
   let assemblyFormat = "`` $kind operands attr-dict `:` functional-type(operands, results)";
   let extraClassDeclaration = [{
-    ::quern::nn::FusionKind getFusionKind() { return ::quern::nn::FusionKind::Row; }
+    /// A row whose axes are constants.
+    ::quern::nn::FusionKind getFusionKind();
     /// The dimensions that are reduced, counted from the front, in ascending order;
     /// nullopt while they or the rank of the input are unknown.
     ::std::optional<::llvm::SmallVector<int64_t>> getReducedDimensions(const ::quern::nn::ShapeFacts &facts);

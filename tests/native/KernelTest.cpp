@@ -144,7 +144,7 @@ void expectEqual(const Tensor &found, const Tensor &wanted, double tolerance) {
 Tensor KernelTest::randomTensor(DType dtype, const Tensor::Dims &dims, const KernelCheck &check) {
   Tensor t = Tensor::allocate(dtype, dims).take();
   std::uniform_real_distribution<double> uniform(check.low, check.high);
-  const double special[] = {NAN, INFINITY, -INFINITY, 0.0, -0.0, 1e-30, 1e30};
+  const double special[] = {NAN, -NAN, INFINITY, -INFINITY, 0.0, -0.0, 1e-30, 1e30};
   for (int64_t i = 0; i < t.numElements(); ++i) {
     double v = uniform(random);
     if (check.specialValues && random() % 4 == 0)

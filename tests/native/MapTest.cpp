@@ -29,6 +29,23 @@ TEST_P(KernelTest, arithmeticOnEveryElementType) {
                         sized("3x37x", type), {.specialValues = true});
 }
 
+// What all pixels of a block of channels read stays in registers, where a pixel is whole vectors.
+TEST_P(KernelTest, channelsInBlocks) {
+  for (std::string type : {"f32", "f64", "bf16", "i32", "ui8"})
+    for (std::string block : {"4", "16", "32", "64"}) {
+      auto image = [&](const std::string &sizes) {
+        return sized(sizes + block + "x", type + ", #nn.blocked<" + block + ">");
+      };
+      std::string whole = image("2x3x5x7x");
+      expectOpMatches("nn.mul %a, %b", {whole, image("1x3x1x1x")}, whole);
+      expectOpMatches("nn.sub %a, %b", {image("2x3x1x1x"), whole}, whole);
+      expectOpMatches("nn.where %a, %b, %c",
+                      {sized("1x3x1x1x" + block + "x", "i1, #nn.blocked<" + block + ">"), whole,
+                       image("2x3x1x1x")},
+                      whole);
+    }
+}
+
 TEST_P(KernelTest, signedIntegersDivideLikeTheReference) {
   for (std::string type : {"i8", "i16", "i32", "i64"})
     expectOpMatches("nn.div %a, %b", {sized("999x", type), sized("999x", type)},

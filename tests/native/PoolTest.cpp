@@ -68,6 +68,21 @@ TEST_P(PoolTest, narrowElements) {
   }
 }
 
+// NaN of either sign wins, infinities are the least and the greatest.
+TEST_P(PoolTest, specialHalves) {
+  KernelCheck check{.tolerance = 0, .specialValues = true};
+  for (std::string element : {"bf16", "f16"}) {
+    std::string window = attributes({"3, 3", "2, 2", "1, 1", "1, 1, 1, 1"});
+    expectOpMatches("nn.max_pool %a {" + window + "}", {"tensor<2x3x17x71x" + element + ">"},
+                    "tensor<2x3x9x36x" + element + ">", check);
+    for (std::string block : {"16", "32"})
+      expectOpMatches(
+          "nn.max_pool %a {" + window + "}",
+          {"tensor<2x1x17x31x" + block + "x" + element + ", #nn.blocked<" + block + ">>"},
+          "tensor<2x1x9x16x" + block + "x" + element + ", #nn.blocked<" + block + ">>", check);
+  }
+}
+
 TEST_P(PoolTest, blockedTwoDimensional) {
   for (int block : {4, 8, 16, 32}) {
     std::string b = "x" + std::to_string(block);

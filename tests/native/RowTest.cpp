@@ -35,8 +35,7 @@ protected:
   static GraphValue dequantized(Graph &graph, const std::string &sizes, const std::string &type) {
     GraphValue wide =
         graph.op("nn.cast", {graph.input(sizes + "x" + type)}, "to = i32", sizes + "xi32");
-    GraphValue centred =
-        graph.op("nn.sub", {wide, graph.weight(Tensor::of<int32_t>({}, {3}))});
+    GraphValue centred = graph.op("nn.sub", {wide, graph.weight(Tensor::of<int32_t>({}, {3}))});
     GraphValue real = graph.op("nn.cast", {centred}, "to = f32", sizes + "xf32");
     return graph.op("nn.mul", {real, graph.weight(Tensor::of<float>({}, {0.5F}))});
   }
@@ -72,7 +71,8 @@ TEST_P(RowTest, ReductionsReadBytes) {
 TEST_P(RowTest, ReductionsGiveBytes) {
   Graph graph;
   GraphValue y = reduced(graph, "sum", graph.input("4x70x33xf32"), {1});
-  graph.output(graph.op("nn.cast", {graph.op("nn.round", {y})}, "to = ui8, saturate = true", "*xui8"));
+  graph.output(
+      graph.op("nn.cast", {graph.op("nn.round", {y})}, "to = ui8, saturate = true", "*xui8"));
   expectOneStep(graph, "reduce_round_cast");
 }
 
@@ -96,11 +96,13 @@ TEST_P(RowTest, SoftmaxGivesBytes) {
     SCOPED_TRACE(sizes);
     Graph graph;
     GraphValue same = graph.input(std::string(sizes) + "xf32");
-    GraphValue y = graph.op("nn.softmax", {graph.op("nn.mul", {same, graph.weight(Tensor::of<float>({}, {0.0F}))})},
-                            fmt::format("axis = {} : i64, trailing = false", axis));
+    GraphValue y = graph.op(
+        "nn.softmax", {graph.op("nn.mul", {same, graph.weight(Tensor::of<float>({}, {0.0F}))})},
+        fmt::format("axis = {} : i64, trailing = false", axis));
     GraphValue scaled = graph.op("nn.mul", {y, graph.weight(Tensor::of<float>({}, {256.0F}))});
     GraphValue sum = graph.op("nn.add", {scaled, graph.input(std::string(sizes) + "xf32")});
-    graph.output(graph.op("nn.cast", {graph.op("nn.round", {sum})}, "to = i8, saturate = true", "*xi8"));
+    graph.output(
+        graph.op("nn.cast", {graph.op("nn.round", {sum})}, "to = i8, saturate = true", "*xi8"));
     GraphRun run = expectExact(graph, check);
     EXPECT_EQ(run.steps.size(), 2u);
     EXPECT_THAT(run.steps.back().kernel, HasSubstr("softmax_mul_add_round_cast"));
@@ -122,7 +124,8 @@ TEST_P(RowTest, NormsGiveNarrowNumbers) {
                               "axis = 1 : i64, center = true, epsilon = 0.0 : f64");
       graph.output(graph.op("nn.cast", {graph.op("nn.max", {y, v})},
                             fmt::format("to = {}, saturate = true", to), fmt::format("*x{}", to)));
-      check.inputs = {Tensor::of<float>({3, length}, row), integerTensor(DType::Float32, {length}, 7)};
+      check.inputs = {Tensor::of<float>({3, length}, row),
+                      integerTensor(DType::Float32, {length}, 7)};
       expectOneStep(graph, "layer_norm_max_cast");
     }
 }

@@ -83,6 +83,26 @@ func.func @rows(%x: tensor<2x3xui8>, %y: tensor<2x3xf32>, %z: tensor<2x3xf32>) -
 
 // -----
 
+// Axes that a run computes are waited for by the op itself, which is no row then; known ones are
+// part of the kernel, however many.
+// CHECK-LABEL: func @axes
+// CHECK: %[[R:.*]] = nn.relu
+// CHECK: nn.reduce sum {{.*}}, %arg1
+// CHECK: nn.group %arg0 {
+// CHECK: nn.constant dense<[0, 1]>
+// CHECK: nn.relu
+// CHECK-NEXT: nn.reduce
+func.func @axes(%x: tensor<2x3xf32>, %axes: tensor<1xi64>) -> (tensor<*xf32>, tensor<f32>) {
+  %both = nn.constant dense<[0, 1]> : tensor<2xi64>
+  %0 = nn.relu %x : (tensor<2x3xf32>) -> tensor<2x3xf32>
+  %1 = nn.reduce sum %0, %axes {keepdims = false, noop_with_empty_axes = false} : (tensor<2x3xf32>, tensor<1xi64>) -> tensor<*xf32>
+  %2 = nn.relu %x : (tensor<2x3xf32>) -> tensor<2x3xf32>
+  %3 = nn.reduce sum %2, %both {keepdims = false, noop_with_empty_axes = false} : (tensor<2x3xf32>, tensor<2xi64>) -> tensor<f32>
+  return %1, %3 : tensor<*xf32>, tensor<f32>
+}
+
+// -----
+
 // Softmax and norms take what follows them: numbers, tensors of their size, and norms of the last
 // dimension one number for each of its elements.
 // CHECK-LABEL: func @norms

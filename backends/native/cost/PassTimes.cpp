@@ -187,13 +187,15 @@ static double rowVectors(const Pass &pass, DType dtype, bool contiguous) {
 
 static StepEstimate estimateReduce(const ReduceSpec &spec, const Pass &pass) {
   constexpr double kOfVector = 0.6, kOfTask = 25;
-  return pass.of(rowVectors(pass, spec.dtype, spec.contiguous) * kOfVector +
+  return pass.of(rowVectors(pass, spec.dtype, spec.contiguous) *
+                     (kOfVector + spec.prologue.cycles()) +
                  pass.tasks() * (kOfTask + spec.epilogue.program.cycles()));
 }
 
 static StepEstimate estimateSoftmax(const SoftmaxSpec &spec, const Pass &pass) {
   constexpr double kOfVector = 14, kOfTask = 60;
-  return pass.of(rowVectors(pass, spec.dtype, spec.contiguous) * kOfVector +
+  return pass.of(rowVectors(pass, spec.dtype, spec.contiguous) *
+                     (kOfVector + spec.epilogue.program.cycles()) +
                  pass.tasks() * kOfTask);
 }
 

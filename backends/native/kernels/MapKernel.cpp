@@ -86,6 +86,10 @@ private:
   /// All tasks of this call in run number `run` of kInnerTasks.
   void emitRun(Value run);
   void emitRow(ArrayRef<Value> pointers, Value count);
+  /// Whether a row is a few whole vectors of a known number.
+  bool hasWholeRows() const;
+  /// `count` rows from `bases` on, a few at a time.
+  void emitWholeRows(ArrayRef<Value> bases, Value count);
   void emitVectors(ArrayRef<Value> pointers, Value count);
   /// Computes `copies` vectors (or elements, for width 0) from index `at`.
   void emitBlock(ArrayRef<Value> pointers, Value at, int64_t width, int64_t copies,
@@ -168,12 +172,64 @@ void MapEmitter::emitRun(Value run) {
       at = kb.add(at, kb.mul(outer[d], strideOf(k, 2 + d)));
     bases.push_back(kb.advance(kb.buffer(static_cast<int64_t>(k)), at, typeOf(k)));
   }
+  if (hasWholeRows())
+    return emitWholeRows(bases, rowCount);
   kb.forLoop(kb.index(0), rowCount, 1, [&](Value row) {
     SmallVector<Value> pointers;
     for (size_t k = 0; k < operandCount(); ++k)
       pointers.push_back(kb.advance(bases[k], kb.mul(row, strideOf(k, 1)), typeOf(k)));
     emitRow(pointers, count);
   });
+}
+
+bool MapEmitter::hasWholeRows() const {
+  constexpr int64_t kMostVectors = 4;
+  return kernel.rowElements > 0 && lanes > 0 && kernel.rowElements % lanes == 0 &&
+         kernel.rowElements / lanes <= kMostVectors;
+}
+
+void MapEmitter::emitWholeRows(ArrayRef<Value> bases, Value count) {
+  int64_t vectors = kernel.rowElements / lanes, atOnce = std::max<int64_t>(unroll / vectors, 1);
+  size_t inputCount = kernel.inputs.size();
+  /// Of input `k` for vector `v` of the row at `pointer`.
+  auto load = [&](size_t k, Value pointer, int64_t v) -> Value {
+    if (kernel.program.isTable(static_cast<int>(k)))
+      return pointer;
+    if (kernel.inputs[k] == InnerStride::Zero)
+      return kb.splat(kb.load(pointer, typeOf(k), 0), lanes);
+    return kb.load(kb.advance(pointer, v * lanes, typeOf(k)), typeOf(k), lanes);
+  };
+  SmallVector<KernelBuilder::Values> repeated(inputCount);
+  for (size_t k = 0; k < inputCount; ++k)
+    for (int64_t v = 0; kernel.repeats[k] && v < vectors; ++v)
+      repeated[k].push_back(v > 0 && kernel.inputs[k] == InnerStride::Zero ? repeated[k][0]
+                                                                           : load(k, bases[k], v));
+  auto pointerOf = [&](size_t k, Value row) {
+    return kb.advance(bases[k], kb.mul(row, strideOf(k, 1)), typeOf(k));
+  };
+  auto computeRows = [&](Value first, int64_t rows) {
+    SmallVector<KernelBuilder::Values> results;
+    for (int64_t i = 0; i < rows * vectors; ++i) {
+      Value row = kb.add(first, i / vectors);
+      SmallVector<Value> arguments;
+      for (size_t k = 0; k < inputCount; ++k)
+        arguments.push_back(kernel.repeats[k] ? repeated[k][i % vectors]
+                                              : load(k, pointerOf(k, row), i % vectors));
+      results.push_back(kernel.program.emit(kb, arguments, lanes));
+    }
+    // Stores come last, as in emitBlock.
+    for (int64_t i = 0; i < rows * vectors; ++i)
+      for (auto [r, value] : llvm::enumerate(results[i])) {
+        size_t k = inputCount + r;
+        Value at =
+            kb.advance(pointerOf(k, kb.add(first, i / vectors)), i % vectors * lanes, typeOf(k));
+        kb.store(value, at, typeOf(k), lanes);
+      }
+  };
+  Value whole = kb.sub(count, kb.rem(count, kb.index(atOnce)));
+  kb.forLoop(kb.index(0), whole, atOnce, [&](Value row) { computeRows(row, atOnce); });
+  if (atOnce > 1)
+    kb.forLoop(whole, count, 1, [&](Value row) { computeRows(row, 1); });
 }
 
 void MapEmitter::emitRow(ArrayRef<Value> pointers, Value count) {
@@ -238,6 +294,23 @@ static InnerStride classify(int64_t stride, bool isInput) {
   return stride == 0 && isInput ? InnerStride::Zero : InnerStride::Any;
 }
 
+/// Rows are pixels of the same channels, for which all operands go by vectors: notes what they
+/// share.
+static void noteWholeRows(MapSpec &kernel, int64_t inner, ArrayRef<Sizes> strides) {
+  auto isAny = [](InnerStride stride) { return stride == InnerStride::Any; };
+  if (llvm::any_of(kernel.inputs, isAny) || llvm::any_of(kernel.outputs, isAny))
+    return;
+  bool sharesVectors = false;
+  for (auto [k, stride] : llvm::enumerate(kernel.inputs)) {
+    kernel.repeats.push_back(strides[k][strides[k].size() - 2] == 0);
+    sharesVectors |= kernel.repeats.back() && stride == InnerStride::One;
+  }
+  if (sharesVectors)
+    kernel.rowElements = inner;
+  else
+    kernel.repeats.clear();
+}
+
 /// The sizes of tasks: how many inner elements, and how many rows.
 static std::pair<int64_t, int64_t> chooseChunks(int64_t inner, int64_t rows, int64_t elements) {
   int64_t innerChunk = inner <= 2 * elements ? inner : int64_t(llvm::alignTo(elements, 256));
@@ -289,6 +362,8 @@ void native::appendMap(MapProblem problem, std::vector<LoweredStep> &steps) {
   elementCost += 2 * static_cast<int64_t>(kernel.program.ops.size());
 
   int64_t inner = sizes[rank - 1], rows = sizes[rank - 2];
+  if (problem.block > 0 && inner == problem.block)
+    noteWholeRows(kernel, inner, strides);
   auto [innerChunk, rowChunk] =
       chooseChunks(inner, rows, std::max<int64_t>(1, kTaskBytes / elementCost));
   int64_t innerTasks = ceilDiv(inner, innerChunk);

@@ -29,6 +29,8 @@ struct MapProblem {
   std::vector<MapOperand> inputs;
   std::vector<MapOperand> outputs;
   ScalarProgram program;
+  /// The channels of a pixel, the last dimension, of what lies in blocks; else 0.
+  int64_t block = 0;
 };
 
 /// What shapes the code of a map.
@@ -41,9 +43,13 @@ struct MapSpec {
   llvm::SmallVector<DType, 2> outputTypes;
   /// Dimensions outside of rows and inner elements.
   int64_t outerRank = 0;
+  /// Where rows are the pixels of a block of channels, and inputs are the same for all of them: the
+  /// elements of a row, and which inputs these are, which stay in registers. Else 0.
+  int64_t rowElements = 0;
+  llvm::SmallVector<bool, 4> repeats;
 
   static constexpr std::string_view kFamily = "map";
-  QUERN_FIELDS(program, inputs, outputs, outputTypes, outerRank)
+  QUERN_FIELDS(program, inputs, outputs, outputTypes, outerRank, rowElements, repeats)
   void emit(KernelBuilder &kb) const;
 };
 

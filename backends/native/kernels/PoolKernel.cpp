@@ -85,6 +85,11 @@ private:
   void askAhead(Value offset, int64_t count);
   /// Elements in the type that pools compute in.
   Value loadElements(Value pointer, int64_t lanes);
+  /// What half types are compared as, and back.
+  Value keysOf(Value bits, int64_t lanes);
+  Value bitsOf(Value keys, int64_t lanes);
+  /// Bits of negative numbers in the order of integers, and back.
+  Value ordered(Value bits, int64_t lanes);
   Combine kind() const { return spec.kind == PoolSpec::Kind::Max ? Combine::Max : Combine::Add; }
   Value combine(Value accumulator, Value element, int64_t lanes) {
     return native::combine(kb, kind(), computed, lanes, accumulator, element);
@@ -250,7 +255,36 @@ void PoolEmitter::askAhead(Value offset, int64_t count) {
              CacheLevel::First);
 }
 
+/// Without the sign, the bits of floats are in the order of these; of negative ones all but the
+/// sign are turned around.
+Value PoolEmitter::ordered(Value bits, int64_t lanes) {
+  OpBuilder &ops = kb.builder();
+  nn::ScalarEmitter e(ops, kb.loc(), computed, lanes);
+  Value signs = ops.create<arith::ShRSIOp>(kb.loc(), bits, e.integerConstant(15));
+  Value turned = ops.create<arith::AndIOp>(kb.loc(), signs, e.integerConstant(INT16_MAX));
+  return ops.create<arith::XOrIOp>(kb.loc(), bits, turned);
+}
+
+/// How far the integers of infinities are from the ends of the type: moved by that, negative
+/// infinity is the least of all, and NaNs, which win, are the greatest, of either sign.
+static int64_t distanceOfNans(DType dtype) {
+  constexpr int64_t kInfinityOfBFloat16 = 0x7f80, kInfinityOfFloat16 = 0x7c00;
+  return INT16_MAX - (dtype == DType::BFloat16 ? kInfinityOfBFloat16 : kInfinityOfFloat16);
+}
+
+Value PoolEmitter::keysOf(Value bits, int64_t lanes) {
+  nn::ScalarEmitter e(kb.builder(), kb.loc(), computed, lanes);
+  return e.sub(ordered(bits, lanes), e.integerConstant(distanceOfNans(spec.dtype)));
+}
+
+Value PoolEmitter::bitsOf(Value keys, int64_t lanes) {
+  nn::ScalarEmitter e(kb.builder(), kb.loc(), computed, lanes);
+  return ordered(e.add(keys, e.integerConstant(distanceOfNans(spec.dtype))), lanes);
+}
+
 Value PoolEmitter::loadElements(Value pointer, int64_t lanes) {
+  if (computed == DType::Int16 && spec.isHalf())
+    return keysOf(kb.load(pointer, computed, lanes), lanes);
   Value elements = kb.load(pointer, spec.dtype, lanes);
   if (computed == spec.dtype)
     return elements;
@@ -284,7 +318,11 @@ void PoolEmitter::finish(const Row &row, Value accumulator, Value column, Value 
         kb.loc(), nn::registerType(kb.builder().getContext(), computed, 0), counted);
     accumulator = e.div(accumulator, kb.splat(divisor, lanes));
   }
-  if (computed != spec.dtype)
+  if (computed == DType::Int16 && spec.isHalf())
+    accumulator = kb.builder().create<arith::BitcastOp>(
+        kb.loc(), nn::registerType(kb.builder().getContext(), spec.dtype, lanes),
+        bitsOf(accumulator, lanes));
+  else if (computed != spec.dtype)
     accumulator = e.castTo(accumulator, spec.dtype);
   ResultPosition at;
   at.element = kb.add(row.resultRow, kb.mul(column, pixel()));

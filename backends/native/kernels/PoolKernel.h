@@ -32,9 +32,10 @@ struct PoolSpec {
   static constexpr std::string_view kFamily = "pool";
   QUERN_FIELDS(kind, dtype, block, hasDepth, columns, columnStride, asksAhead, countsPadding,
                epilogue)
-  /// Half types are compared and summed up in float32.
+  bool isHalf() const { return isFloat(dtype) && dtypeBits(dtype) == 16; }
+  /// Half types are summed up in float32, and compared as integers of the same order.
   DType computedType() const {
-    return isFloat(dtype) && dtypeBits(dtype) < 32 ? DType::Float32 : dtype;
+    return !isHalf() ? dtype : kind == Kind::Max ? DType::Int16 : DType::Float32;
   }
   std::string name() const;
   void emit(KernelBuilder &kb) const;

@@ -312,7 +312,9 @@ static Value tensorBehind(Operation *group, Value value) {
     auto tensor = llvm::find_if(op->getOpOperands(), [&](OpOperand &operand) {
       return !nn::isTable(op, operand.getOperandNumber()) && !isNumber(operand.get());
     });
-    value = tensor == op->getOpOperands().end() ? op->getOperand(0) : tensor->get();
+    if (tensor == op->getOpOperands().end())
+      break;
+    value = tensor->get();
   }
   return value;
 }

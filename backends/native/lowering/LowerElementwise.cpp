@@ -19,6 +19,7 @@ LoweringResult native::lowerMapGroup(Operation *group, const LoweringContext &co
   MapProblem problem;
   problem.name = "map" + program->program.label();
   problem.sizes.assign(sizes.begin(), sizes.end());
+  problem.block = nn::layoutOf(group->getResult(0)).block;
   for (size_t d = 0; d < sizes.size(); ++d)
     problem.lasting.push_back(context.fixedSize(group->getResult(0), static_cast<int64_t>(d)) != 1);
   for (auto [i, input] : llvm::enumerate(program->inputs)) {
