@@ -41,7 +41,8 @@ std::shared_ptr<plan::Instantiator> native::createInstantiator(const Target &tar
   int threads = options.threads > 0 ? options.threads : availableCpus();
   return std::make_shared<plan::Instantiator>(
       std::make_shared<NativeLowering>(target, threads, options.ways, options.winograd,
-                                       options.wayLog, options.observers),
+                                       options.wayLog, options.observers,
+                                       options.precision != Precision::Float32),
       options.limits, options.threads);
 }
 

@@ -14,11 +14,13 @@ using namespace quern;
 using namespace quern::native;
 
 namespace {
-std::string assemblyOf(const Graph &graph, const std::string &cpu) {
+std::string assemblyOf(const Graph &graph, const std::string &cpu,
+                       Precision precision = Precision::Float32) {
   mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
   auto module = graph.parse(context);
   CompileOptions options;
   options.targetCpu = cpu;
+  options.precision = precision;
   // Its transforms take more vectors than there are registers.
   options.winograd = WinogradUse::Off;
   auto text = module ? compileToPhase(*module, passes::Phase::Object, options)
@@ -162,6 +164,23 @@ TEST(AssemblyTest, PairsOfBytes) {
 }
 
 // So that none lies on two cache lines, wherever the stack of the caller is.
+// The instruction makes zero of subnormal numbers: only where less precision is asked for.
+TEST(AssemblyTest, RoundingToBFloat16) {
+  Graph graph;
+  GraphValue x = graph.input("4x64xf32");
+  GraphValue norm = graph.op("nn.layer_norm", {x, graph.none(), graph.none()},
+                             "axis = 1 : i64, center = true, epsilon = 1.0e-5 : f64");
+  graph.output(graph.op("nn.cast", {norm}, "to = bf16", "*xbf16"));
+  graph.output(graph.op("nn.cast", {graph.op("nn.relu", {x})}, "to = bf16", "*xbf16"));
+  auto count = [&](Precision precision) {
+    std::string text = assemblyOf(graph, "sapphirerapids", precision);
+    const std::regex rounding("vcvtneps2bf16");
+    return std::distance(std::sregex_iterator(text.begin(), text.end(), rounding), {});
+  };
+  EXPECT_EQ(count(Precision::Float32), 0);
+  EXPECT_GE(count(Precision::BFloat16), 2);
+}
+
 TEST(AssemblyTest, VectorsOnTheStackAreAligned) {
   const std::pair<const char *, const char *> cases[] = {{"haswell", "-32"}, {"znver4", "-64"}};
   for (auto [cpu, alignment] : cases) {

@@ -156,7 +156,7 @@ TEST(KernelKey, TextNamesFields) {
             "groupsRepeat=false, maskColumns=false, clipsRows=false, bias=none, "
             "scaledBlocks=false, shiftedBlocks=false, widensPanel=false, splitsK=false, "
             "epilogue=(program=(inputs=[], "
-            "ops=[], results=[], wholeInputs=[], fractions=[]), access=[]))");
+            "ops=[], results=[], wholeInputs=[], fractions=[], flushesHalves=false), access=[]))");
 }
 
 // The symbol of a kernel is a hash of its spec, of the target and of the build.

@@ -37,8 +37,10 @@ struct ScalarProgram {
   llvm::SmallVector<int, 2> wholeInputs = {};
   /// Inputs of float32 whose numbers all are less than 1 in magnitude: scales of sums.
   llvm::SmallVector<int, 2> fractions = {};
+  /// Casts to bfloat16 may make zero of subnormal numbers: one instruction instead of eight.
+  bool flushesHalves = false;
 
-  QUERN_FIELDS(inputs, ops, results, wholeInputs, fractions)
+  QUERN_FIELDS(inputs, ops, results, wholeInputs, fractions, flushesHalves)
 
   DType typeOf(int value) const {
     auto i = static_cast<size_t>(value);
@@ -46,6 +48,8 @@ struct ScalarProgram {
   }
   /// Whether an input is a table: of that, the address is given.
   bool isTable(int input) const;
+  /// Lets casts from float32 to bfloat16, if there are any, flush subnormal numbers.
+  void allowFlushing();
   /// The names of its ops, for kernel names: "add_relu".
   std::string label() const;
   /// What a vector takes, as measured: functions are dozens of instructions.

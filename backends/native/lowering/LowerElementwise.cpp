@@ -15,6 +15,8 @@ LoweringResult native::lowerMapGroup(Operation *group, const LoweringContext &co
   ReasonOr<GroupProgram, Misfit> program = buildGroupProgram(group, /*anchor=*/nullptr);
   if (!program)
     return program.reason();
+  if (context.flushesHalves)
+    program->program.allowFlushing();
   ArrayRef<int64_t> sizes = context.sizesOf(group->getResult(0));
   MapProblem problem;
   problem.name = "map" + program->program.label();

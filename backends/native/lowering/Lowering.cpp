@@ -196,5 +196,8 @@ ReasonOr<Epilogue, Misfit> native::buildEpilogue(Operation *group, const Lowerin
   auto operands = accessOperands(*program, group, context, axes);
   if (!operands)
     return operands.reason();
+  // LLVM rounds so in kernels with products.
+  if (context.flushesHalves && !anchor->hasTrait<nn::SumsProducts>())
+    program->program.allowFlushing();
   return Epilogue{std::move(program->program), operands.take()};
 }

@@ -40,6 +40,9 @@ struct LoweringContext {
   WinogradUse winograd = WinogradUse::Auto;
   /// Hears which ways there were to choose from; null: nobody does.
   WayLog *log = nullptr;
+  /// Less precision has been asked for: what rounds to bfloat16 may make zero of subnormal numbers,
+  /// as products do.
+  bool flushesHalves = false;
 
   llvm::ArrayRef<int64_t> sizesOf(mlir::Value value) const { return values.sizesOf(value); }
   int64_t elementsOf(mlir::Value value) const { return values.elementsOf(value); }
@@ -62,12 +65,14 @@ public:
   NativeLowering(Target target, int64_t threads,
                  std::shared_ptr<const TuningTable> tuning = nullptr,
                  WinogradUse winograd = WinogradUse::Auto, std::shared_ptr<WayLog> log = nullptr,
-                 std::vector<std::shared_ptr<plan::StepObserver>> observers = {})
+                 std::vector<std::shared_ptr<plan::StepObserver>> observers = {},
+                 bool flushesHalves = false)
       : target(std::move(target)), threads(threads), tuning(std::move(tuning)), winograd(winograd),
-        log(std::move(log)), allObservers(std::move(observers)) {}
+        log(std::move(log)), allObservers(std::move(observers)), flushesHalves(flushesHalves) {}
   bool hasLowering(mlir::Operation *op) const override { return native::hasLowering(op); }
   LoweringResult lower(mlir::Operation *op, const plan::ShapeEnvironment &values) const override {
-    return lowerOperation(op, {target, threads, values, tuning.get(), winograd, log.get()});
+    return lowerOperation(
+        op, {target, threads, values, tuning.get(), winograd, log.get(), flushesHalves});
   }
   LoweredStep copyBytes(const StepBuffer &from, const StepBuffer &to, int64_t bytes) const override;
   plan::StepEstimate estimate(const LoweredStep &step, const StepCost &problem) const override;
@@ -83,6 +88,7 @@ private:
   WinogradUse winograd;
   std::shared_ptr<WayLog> log;
   std::vector<std::shared_ptr<plan::StepObserver>> allObservers;
+  bool flushesHalves;
 };
 
 /// The dimensions of a result that its kernel counts as rows and as columns; an
