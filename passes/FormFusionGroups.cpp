@@ -118,17 +118,24 @@ static std::vector<FusionNode> describe(Block &block, ArrayRef<Operation *> ops)
   return nodes;
 }
 
+/// Whether `user` multiplies what a reduction gives by `number`.
+static bool scalesSums(Value number, Operation *user) {
+  return isa<MulOp>(user) && user->getOperand(1) == number &&
+         isa_and_nonnull<ReduceOp>(user->getOperand(0).getDefiningOp());
+}
+
 /// Whether code that reads this number does as well as code that has it: it is not so of those
 /// that make an operation cheaper, as powers of two do a division.
-static bool canBeRead(DenseElementsAttr number, Operation *user) {
+static bool canBeRead(Value value, DenseElementsAttr number, Operation *user) {
   Type type = number.getElementType();
   if (type.isInteger(32))
-    return isa<AddOp, SubOp>(user) && !number.getSplatValue<APInt>().isZero();
+    return (isa<AddOp, SubOp>(user) || scalesSums(value, user)) &&
+           !number.getSplatValue<APInt>().isZero();
   if (!(type.isF32() || type.isF64()) || !isa<AddOp, SubOp, MulOp, DivOp, MultiplyAddOp>(user))
     return false;
-  auto value = number.getSplatValue<APFloat>();
-  return !value.isZero() &&
-         (isa<AddOp, SubOp, MultiplyAddOp>(user) || !value.getExactInverse(nullptr));
+  auto real = number.getSplatValue<APFloat>();
+  return !real.isZero() &&
+         (isa<AddOp, SubOp, MultiplyAddOp>(user) || !real.getExactInverse(nullptr));
 }
 
 using Members = SmallVector<Operation *>;
@@ -140,13 +147,15 @@ static ConstantOp numberOp(Value value) {
   return constant && constant.getType().getNumElements() == 1 ? constant : nullptr;
 }
 
-/// Whether `number` is added to what `user` gets rounded, or subtracted from integers, as zero
-/// points are: layers may share one by chance.
+/// Whether `number` is added to what `user` gets rounded, or subtracted from integers, or times a
+/// sum of these, as zero points are: layers may share one by chance.
 static bool isZeroPointOf(Value number, Operation *user) {
   if (isa<AddOp>(user))
     return user->getOperand(1) == number &&
            isa_and_nonnull<RoundOp>(user->getOperand(0).getDefiningOp());
-  return isa<SubOp>(user) && user->getOperand(1) == number && elementTypeOf(number).isInteger(32);
+  bool isInteger = elementTypeOf(number).isInteger(32);
+  return isInteger &&
+         (scalesSums(number, user) || (isa<SubOp>(user) && user->getOperand(1) == number));
 }
 
 /// Whether `value` is a number that only these ops use, and can read.
@@ -154,7 +163,7 @@ static bool isOwnNumber(Value value, const Members &members) {
   ConstantOp constant = numberOp(value);
   auto number = constant ? dyn_cast<DenseElementsAttr>(constant.getValue()) : nullptr;
   return number && llvm::all_of(value.getUsers(), [&](Operation *user) {
-           return canBeRead(number, user) &&
+           return canBeRead(value, number, user) &&
                   (llvm::is_contained(members, user) || isZeroPointOf(value, user));
          });
 }

@@ -103,6 +103,24 @@ func.func @axes(%x: tensor<2x3xf32>, %axes: tensor<1xi64>) -> (tensor<*xf32>, te
 
 // -----
 
+// A zero point that sums are multiplied by is an operand: layers differ in nothing else.
+// CHECK-LABEL: func @scaled_sums
+// CHECK: %[[P:.*]] = nn.constant dense<7> : tensor<i32>
+// CHECK: nn.group %arg0, %[[P]] {
+// CHECK: nn.cast
+// CHECK-NEXT: nn.reduce
+// CHECK-NEXT: nn.mul
+func.func @scaled_sums(%x: tensor<2x3xui8>) -> tensor<2x1xi32> {
+  %axes = nn.constant dense<1> : tensor<1xi64>
+  %p = nn.constant dense<7> : tensor<i32>
+  %0 = nn.cast %x {to = i32} : (tensor<2x3xui8>) -> tensor<2x3xi32>
+  %1 = nn.reduce sum %0, %axes {keepdims = true, noop_with_empty_axes = false} : (tensor<2x3xi32>, tensor<1xi64>) -> tensor<2x1xi32>
+  %2 = nn.mul %1, %p : (tensor<2x1xi32>, tensor<i32>) -> tensor<2x1xi32>
+  return %2 : tensor<2x1xi32>
+}
+
+// -----
+
 // Softmax and norms take what follows them: numbers, tensors of their size, and norms of the last
 // dimension one number for each of its elements.
 // CHECK-LABEL: func @norms
