@@ -17,8 +17,6 @@ using namespace quern;
 using namespace quern::nn;
 using namespace quern::passes;
 
-static bool isUnsigned(Value bytes) { return elementTypeOf(bytes).isUnsignedInteger(8); }
-
 /// The ops that give `value` as bytes of the other type.
 static SmallVector<Operation *> shiftsOf(Value value) {
   SmallVector<Operation *> shifts;
@@ -46,7 +44,8 @@ struct ShiftBeforeMove : OpRewritePattern<CastOp> {
     rewriter.setInsertionPoint(move);
     Composer make(rewriter, op.getLoc());
     auto shift = [&](Value bytes) {
-      return isUnsigned(op.getResult()) ? asUnsigned(make, bytes) : asSigned(make, bytes);
+      return elementTypeOf(op.getResult()).isUnsignedInteger() ? asUnsigned(make, bytes)
+                                                               : asSigned(make, bytes);
     };
     if (!concat) {
       rewriter.replaceOp(op, moveInstead(rewriter, move, shift(move->getOperand(0))));

@@ -7,7 +7,8 @@
 
 namespace quern::passes {
 
-/// What is multiplied, and what stands for zero.
+/// What is multiplied, and what stands for zero; the weights of a matrix product may be a second
+/// activation.
 struct Factors {
   mlir::Value x, xZero, weights, weightsZero;
 };
@@ -16,7 +17,7 @@ struct Factors {
 struct FloatProduct {
   mlir::Operation *op = nullptr;
   Factors factors = {};
-  /// Of the activation: one number; of the weights: one, or one for each channel.
+  /// Of an activation: one number; of weights: one, or one for each channel.
   mlir::Value xScale = {}, weightsScale = {};
   /// What is added, or none: in int32, of the scale of the product, or in float32.
   mlir::Value integerBias = {}, floatBias = {};

@@ -67,7 +67,7 @@ static ProductFacts factsOfComputed(const Factors &factors) {
   facts.depth = facts.inputs;
   facts.isComputed = true;
   facts.rows = sizeOf(rows);
-  facts.sharesRows = rows.provablyEquals(fromEnd(b, 1)) || rows.provablyEquals(fromEnd(b, 2));
+  facts.matchesSecond = rows.provablyEquals(fromEnd(b, 1)) || rows.provablyEquals(fromEnd(b, 2));
   return facts;
 }
 

@@ -27,10 +27,10 @@ struct ProductFacts {
   /// The second factor is no constant: the run packs it, and sums it up where there are zero
   /// points.
   bool isComputed = false;
-  /// The rows of the first that share what is packed, and whether there are as many as the second
+  /// The rows of the first, which share what is packed, and whether there are as many as the second
   /// has rows or columns.
   int64_t rows = -1;
-  bool sharesRows = false;
+  bool matchesSecond = false;
 
   bool isConv() const { return spatialRank > 0; }
   bool isDepthwise() const { return groups > 1 && groups == inputs && groups == outputs; }

@@ -395,7 +395,7 @@ TEST_F(IntegerProducts, RefusalsOfMatricesSayWhy) {
   EXPECT_TRUE(policy->facts.isComputed);
   EXPECT_EQ(policy->facts.depth, 3);
   EXPECT_EQ(policy->facts.rows, 2);
-  EXPECT_TRUE(policy->facts.sharesRows) << "as many as the second has columns";
+  EXPECT_TRUE(policy->facts.matchesSecond) << "as many as the second has columns";
 }
 
 TEST_F(IntegerProducts, RefusalsOfConvolutionsSayWhy) {

@@ -270,6 +270,19 @@ Value KernelBuilder::floatConstant(DType dtype, int64_t lanes, double value) {
   return ops.create<arith::ConstantOp>(location, attr);
 }
 
+Value KernelBuilder::flushedToBFloat16(Value floats) {
+  auto type = dyn_cast<VectorType>(floats.getType());
+  int64_t count = type ? type.getNumElements() : 0;
+  if (!cpu.has(Isa::Bf16Dot) || (count != 16 && count != 8))
+    return {};
+  StringRef name =
+      count == 16 ? "llvm.x86.avx512bf16.cvtneps2bf16.512" : "llvm.x86.avx512bf16.cvtneps2bf16.256";
+  return ops
+      .create<LLVM::CallIntrinsicOp>(location, type.clone(ops.getBF16Type()),
+                                     ops.getStringAttr(name), floats)
+      ->getResult(0);
+}
+
 Value KernelBuilder::multiplyAdd(Value a, Value b, Value c) {
   if (cpu.has(Isa::Fma))
     return ops.create<math::FmaOp>(location, a, b, c);

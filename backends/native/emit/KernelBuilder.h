@@ -81,6 +81,9 @@ public:
   /// Two vectors of 16-bit integers, or four of bytes, as one of 32-bit integers: the first in the
   /// lowest bits.
   mlir::Value interleave(mlir::ValueRange parts);
+  /// A vector of 16 or 8 floats as bfloat16 by the instruction of AVX512-BF16, which makes zero of
+  /// subnormal numbers as products do: two instructions instead of ten. Null where there is none.
+  mlir::Value flushedToBFloat16(mlir::Value floats);
   /// a * b + c, with one rounding where the target has FMA.
   mlir::Value multiplyAdd(mlir::Value a, mlir::Value b, mlir::Value c);
 

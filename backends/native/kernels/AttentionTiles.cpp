@@ -115,11 +115,8 @@ Value AttentionEmitter::weightOfBf16(Value score, Value base) {
 }
 
 Value AttentionEmitter::narrowed(Value weights) {
-  if (!spec.tiled || !kb.target().has(Isa::Bf16Dot))
-    return vectors().castTo(weights, spec.factors);
-  // Two instructions instead of ten: it makes zeros of subnormal numbers, as products do.
-  Type type = VectorType::get({lanes}, kb.builder().getBF16Type());
-  return callVector(kb, "llvm.x86.avx512bf16.cvtneps2bf16.512", type, weights);
+  Value flushed = spec.tiled ? kb.flushedToBFloat16(weights) : Value();
+  return flushed ? flushed : vectors().castTo(weights, spec.factors);
 }
 
 /// sums = sums * factor + weights * values, of a slab of rows.

@@ -95,6 +95,11 @@ private:
   void emitBlock(ArrayRef<Value> pointers, Value at, int64_t width, int64_t copies,
                  Value active = {});
   Value elementPointer(ArrayRef<Value> pointers, size_t k, Value at, int64_t ahead);
+  /// What operand `k` has for vector `i`: a value, or where its result goes.
+  using OfVector = llvm::function_ref<Value(size_t k, int64_t i)>;
+  /// Computes `count` vectors. Stores come last, so that an output may overwrite an input in place.
+  void emitVectorsOf(int64_t count, int64_t width, Value active, OfVector argument,
+                     OfVector address);
 
   KernelBuilder &kb;
   const MapSpec &kernel;
@@ -191,7 +196,7 @@ bool MapEmitter::hasWholeRows() const {
 void MapEmitter::emitWholeRows(ArrayRef<Value> bases, Value count) {
   int64_t vectors = kernel.rowElements / lanes, atOnce = std::max<int64_t>(unroll / vectors, 1);
   size_t inputCount = kernel.inputs.size();
-  /// Of input `k` for vector `v` of the row at `pointer`.
+  // Of input `k` for vector `v` of the row at `pointer`.
   auto load = [&](size_t k, Value pointer, int64_t v) -> Value {
     if (kernel.program.isTable(static_cast<int>(k)))
       return pointer;
@@ -204,27 +209,20 @@ void MapEmitter::emitWholeRows(ArrayRef<Value> bases, Value count) {
     for (int64_t v = 0; kernel.repeats[k] && v < vectors; ++v)
       repeated[k].push_back(v > 0 && kernel.inputs[k] == InnerStride::Zero ? repeated[k][0]
                                                                            : load(k, bases[k], v));
-  auto pointerOf = [&](size_t k, Value row) {
-    return kb.advance(bases[k], kb.mul(row, strideOf(k, 1)), typeOf(k));
-  };
   auto computeRows = [&](Value first, int64_t rows) {
-    SmallVector<KernelBuilder::Values> results;
-    for (int64_t i = 0; i < rows * vectors; ++i) {
+    auto pointerOf = [&](size_t k, int64_t i) {
       Value row = kb.add(first, i / vectors);
-      SmallVector<Value> arguments;
-      for (size_t k = 0; k < inputCount; ++k)
-        arguments.push_back(kernel.repeats[k] ? repeated[k][i % vectors]
-                                              : load(k, pointerOf(k, row), i % vectors));
-      results.push_back(kernel.program.emit(kb, arguments, lanes));
-    }
-    // Stores come last, as in emitBlock.
-    for (int64_t i = 0; i < rows * vectors; ++i)
-      for (auto [r, value] : llvm::enumerate(results[i])) {
-        size_t k = inputCount + r;
-        Value at =
-            kb.advance(pointerOf(k, kb.add(first, i / vectors)), i % vectors * lanes, typeOf(k));
-        kb.store(value, at, typeOf(k), lanes);
-      }
+      return kb.advance(bases[k], kb.mul(row, strideOf(k, 1)), typeOf(k));
+    };
+    emitVectorsOf(
+        rows * vectors, lanes, {},
+        [&](size_t k, int64_t i) {
+          return kernel.repeats[k] ? repeated[k][i % vectors]
+                                   : load(k, pointerOf(k, i), i % vectors);
+        },
+        [&](size_t k, int64_t i) {
+          return kb.advance(pointerOf(k, i), i % vectors * lanes, typeOf(k));
+        });
   };
   Value whole = kb.sub(count, kb.rem(count, kb.index(atOnce)));
   kb.forLoop(kb.index(0), whole, atOnce, [&](Value row) { computeRows(row, atOnce); });
@@ -261,29 +259,32 @@ Value MapEmitter::elementPointer(ArrayRef<Value> pointers, size_t k, Value at, i
   return kb.advance(kb.advance(pointers[k], at, typeOf(k)), ahead, typeOf(k));
 }
 
-void MapEmitter::emitBlock(ArrayRef<Value> pointers, Value at, int64_t width, int64_t copies,
-                           Value active) {
+void MapEmitter::emitVectorsOf(int64_t count, int64_t width, Value active, OfVector argument,
+                               OfVector address) {
   size_t inputCount = kernel.inputs.size();
   SmallVector<KernelBuilder::Values> results;
-  for (int64_t c = 0; c < copies; ++c) {
+  for (int64_t i = 0; i < count; ++i) {
     SmallVector<Value> arguments;
-    for (size_t k = 0; k < inputCount; ++k) {
-      if (kernel.program.isTable(static_cast<int>(k)))
-        arguments.push_back(pointers[k]);
-      else if (rowScalars[k])
-        arguments.push_back(kb.splat(rowScalars[k], width));
-      else
-        arguments.push_back(
-            kb.load(elementPointer(pointers, k, at, c * width), typeOf(k), width, active));
-    }
+    for (size_t k = 0; k < inputCount; ++k)
+      arguments.push_back(argument(k, i));
     results.push_back(kernel.program.emit(kb, arguments, width));
   }
-  // Stores come last, so that an output may overwrite an input in place.
-  for (int64_t c = 0; c < copies; ++c)
-    for (auto [r, value] : llvm::enumerate(results[c])) {
-      size_t k = inputCount + r;
-      kb.store(value, elementPointer(pointers, k, at, c * width), typeOf(k), width, active);
-    }
+  for (int64_t i = 0; i < count; ++i)
+    for (auto [r, value] : llvm::enumerate(results[i]))
+      kb.store(value, address(inputCount + r, i), typeOf(inputCount + r), width, active);
+}
+
+void MapEmitter::emitBlock(ArrayRef<Value> pointers, Value at, int64_t width, int64_t copies,
+                           Value active) {
+  auto address = [&](size_t k, int64_t c) { return elementPointer(pointers, k, at, c * width); };
+  auto argument = [&](size_t k, int64_t c) -> Value {
+    if (kernel.program.isTable(static_cast<int>(k)))
+      return pointers[k];
+    if (rowScalars[k])
+      return kb.splat(rowScalars[k], width);
+    return kb.load(address(k, c), typeOf(k), width, active);
+  };
+  emitVectorsOf(copies, width, active, argument, address);
 }
 
 void MapSpec::emit(KernelBuilder &kb) const { MapEmitter(kb, *this).emit(); }

@@ -283,7 +283,7 @@ Value PoolEmitter::bitsOf(Value keys, int64_t lanes) {
 }
 
 Value PoolEmitter::loadElements(Value pointer, int64_t lanes) {
-  if (computed == DType::Int16 && spec.isHalf())
+  if (spec.comparesBits())
     return keysOf(kb.load(pointer, computed, lanes), lanes);
   Value elements = kb.load(pointer, spec.dtype, lanes);
   if (computed == spec.dtype)
@@ -318,7 +318,7 @@ void PoolEmitter::finish(const Row &row, Value accumulator, Value column, Value 
         kb.loc(), nn::registerType(kb.builder().getContext(), computed, 0), counted);
     accumulator = e.div(accumulator, kb.splat(divisor, lanes));
   }
-  if (computed == DType::Int16 && spec.isHalf())
+  if (spec.comparesBits())
     accumulator = kb.builder().create<arith::BitcastOp>(
         kb.loc(), nn::registerType(kb.builder().getContext(), spec.dtype, lanes),
         bitsOf(accumulator, lanes));

@@ -34,8 +34,9 @@ struct PoolSpec {
                epilogue)
   bool isHalf() const { return isFloat(dtype) && dtypeBits(dtype) == 16; }
   /// Half types are summed up in float32, and compared as integers of the same order.
+  bool comparesBits() const { return isHalf() && kind == Kind::Max; }
   DType computedType() const {
-    return !isHalf() ? dtype : kind == Kind::Max ? DType::Int16 : DType::Float32;
+    return comparesBits() ? DType::Int16 : isHalf() ? DType::Float32 : dtype;
   }
   std::string name() const;
   void emit(KernelBuilder &kb) const;

@@ -83,7 +83,6 @@ public:
 
 private:
   Value emitCast(const ScalarProgram::Op &op);
-  Value narrowedByOne(Value number);
   Value emitByte(const ScalarProgram::Op &op);
 
   KernelBuilder &kb;
@@ -180,22 +179,9 @@ Value ProgramEmitter::emitByte(const ScalarProgram::Op &op) {
   return ops.create<arith::TruncIOp>(kb.loc(), floats.typeOf(op.resultType), word);
 }
 
-/// Rounded by one instruction, if there is one for so many lanes and it may be taken.
-Value ProgramEmitter::narrowedByOne(Value number) {
-  bool isFull = lanes == kb.target().lanes(DType::Float32), isHalf = lanes == 8;
-  if (!program.flushesHalves || !kb.target().has(Isa::Bf16Dot) || !(isFull || isHalf))
-    return {};
-  OpBuilder &ops = kb.builder();
-  Type type = VectorType::get({lanes}, ops.getBF16Type());
-  StringRef name =
-      isFull ? "llvm.x86.avx512bf16.cvtneps2bf16.512" : "llvm.x86.avx512bf16.cvtneps2bf16.256";
-  return ops.create<LLVM::CallIntrinsicOp>(kb.loc(), type, ops.getStringAttr(name), number)
-      ->getResult(0);
-}
-
 Value ProgramEmitter::emitCast(const ScalarProgram::Op &op) {
-  if (narrowsToBFloat16(op))
-    if (Value narrowed = narrowedByOne(values[op.args[0]]))
+  if (program.flushesHalves && narrowsToBFloat16(op))
+    if (Value narrowed = kb.flushedToBFloat16(values[op.args[0]]))
       return narrowed;
   if (op.operandType == DType::Float32 && isPackedType(op.resultType))
     return emitByte(op);

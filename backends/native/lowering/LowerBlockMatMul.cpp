@@ -183,8 +183,7 @@ static LoweringResult lower(nn::BlockMatMulOp op, const LoweringContext &context
                          }),
       StepBuffer::of(p.result)};
   addConstants(p, spec, context, step);
-  for (const Epilogue::Operand &operand : fused.operands)
-    step.buffers.push_back(StepBuffer::of(operand.value));
+  addOperands(fused, step);
   step.kernel = kernelOf(std::move(spec));
   step.dims = flattenDims(dims);
   step.tasks = dims.columnTiles * dims.lineChunks();

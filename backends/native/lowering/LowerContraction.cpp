@@ -361,8 +361,7 @@ static LoweringResult lowerProduct(MatrixProduct &p, FormOfB form, std::vector<L
     std::swap(step.buffers[0], step.buffers[1]);
   if (p.c)
     step.buffers.push_back(StepBuffer::of(p.c));
-  for (const Epilogue::Operand &operand : p.epilogue.operands)
-    step.buffers.push_back(StepBuffer::of(operand.value));
+  addOperands(p.epilogue, step);
   result.push_back(std::move(step));
   return result;
 }

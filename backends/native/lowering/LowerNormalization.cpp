@@ -197,8 +197,7 @@ static LoweringResult lower(nn::LayerNormOp op, const LoweringContext &context) 
   if (spec.hasBias)
     step.buffers.push_back(outer(op.getBias()));
   step.buffers.push_back(StepBuffer::of(group->getResult(0)));
-  for (const Epilogue::Operand &operand : epilogue.operands)
-    step.buffers.push_back(StepBuffer::of(operand.value));
+  addOperands(epilogue, step);
   step.tasks = elements / length;
   step.grain = chooseMoveGrain(4 * length * dtypeBytes(spec.dtype));
   step.kernel = kernelOf(spec);

@@ -32,10 +32,6 @@ struct PoolProblem {
   ArrayRef<int64_t> spatialSizes(Value v) const {
     return context.sizesOf(v).drop_front(2).drop_back(block ? 1 : 0);
   }
-  void addOperands(LoweredStep &step) const {
-    for (const Epilogue::Operand &operand : epilogue.operands)
-      step.buffers.push_back(StepBuffer::of(operand.value));
-  }
 };
 } // namespace
 
@@ -82,7 +78,7 @@ static LoweringResult lowerWindows(Op op, PoolProblem &problem, PoolSpec spec) {
   step.kernel = kernelOf(spec);
   step.dims = poolDims(axes, sizes[1]);
   step.buffers = {StepBuffer::of(problem.input), StepBuffer::of(problem.group->getResult(0))};
-  problem.addOperands(step);
+  addOperands(problem.epilogue, step);
   step.tasks = sizes[0] * sizes[1] * axes[0].output * axes[1].output;
   int64_t taps = axes[0].kernel * axes[1].kernel * axes[2].kernel;
   int64_t rowBytes =
@@ -155,7 +151,7 @@ static LoweringResult lower(nn::GlobalPoolOp op, const LoweringContext &context)
   LoweredStep step =
       makeReduction(spec, shape, sizes[1] * shape.inner, StepBuffer::of(problem.input),
                     StepBuffer::of(problem.group->getResult(0)));
-  problem.addOperands(step);
+  addOperands(problem.epilogue, step);
   addInputs(*prologue, step);
   return oneStep(std::move(step));
 }

@@ -155,8 +155,7 @@ static LoweredStep reduceRows(Reduction &r, const RowShape &shape, bool contiguo
   spec.contiguous = contiguous;
   spec.epilogue = EpilogueCode(r.epilogue);
   LoweredStep step = makeReduction(spec, shape, 1, std::move(input), StepBuffer::of(r.result));
-  for (const Epilogue::Operand &operand : r.epilogue.operands)
-    step.buffers.push_back(StepBuffer::of(operand.value));
+  addOperands(r.epilogue, step);
   addInputs(r.prologue, step);
   return step;
 }
@@ -251,8 +250,7 @@ static LoweringResult lower(nn::SoftmaxOp op, const LoweringContext &context) {
   LoweredStep step =
       makeSoftmax(spec, shape, StepBuffer::of(input), StepBuffer::of(group->getResult(0)));
   step.scratchBytes = scratchBytes;
-  for (const Epilogue::Operand &operand : epilogue.operands)
-    step.buffers.push_back(StepBuffer::of(operand.value));
+  addOperands(epilogue, step);
   return oneStep(std::move(step));
 }
 

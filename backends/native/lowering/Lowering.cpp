@@ -134,6 +134,11 @@ Sizes native::broadcastStrides(Value from, Value to, const LoweringContext &cont
   return strides;
 }
 
+void native::addOperands(const Epilogue &epilogue, LoweredStep &step) {
+  for (const Epilogue::Operand &operand : epilogue.operands)
+    step.buffers.push_back(StepBuffer::of(operand.value));
+}
+
 Reason native::noCodeFor(DType dtype) {
   return {ReasonCode::ElementType,
           "no native code for " + std::string(dtypeName(dtype)) + " elements"};

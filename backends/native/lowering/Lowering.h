@@ -108,6 +108,9 @@ struct ResultAxes {
 ReasonOr<Epilogue, Misfit> buildEpilogue(mlir::Operation *group, const LoweringContext &context,
                                          const ResultAxes &axes);
 
+/// Adds the buffers of what `epilogue` reads beside the anchor's result.
+void addOperands(const Epilogue &epilogue, LoweredStep &step);
+
 /// "no native code for string elements".
 Reason noCodeFor(DType dtype);
 

@@ -298,7 +298,7 @@ int64_t NativeProducts::lookupCost() const {
 }
 
 std::optional<Reason> NativeProducts::refuse(const ProductFacts &product) const {
-  if (product.isComputed && (product.rows < 0 ? !product.sharesRows : product.rows < kManyRows))
+  if (product.isComputed && (product.rows < 0 ? !product.matchesSecond : product.rows < kManyRows))
     return fewRows();
   if (!product.isConv())
     return std::nullopt;
